@@ -1,0 +1,346 @@
+/* internal.h: what the files of the runtime offer one another; generated code sees only rt.h.
+ *
+ * Ownership: every *_open has its *_close; a `char *` result is malloc'ed and the caller's unless
+ * it is const. Functions that can fail for reasons of the outside world end the program through
+ * rt_die with place, facts and hint, unless their contract says that they return an error. */
+#ifndef RT_INTERNAL_H
+#define RT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "rt.h"
+
+/* ---- error.c: the world is wrong ------------------------------------------------------------ */
+
+enum { RT_OK, RT_FAILED, RT_USAGE, RT_BAD_MODEL, RT_BAD_DATA, RT_BAD_WEIGHTS, RT_NO_ROOM };
+
+/* Prints "program: message", then "  hint: hint" unless hint is NULL, on stderr; removes unfinished
+ * output files (file.c); exits with code. Safe to call from any thread. */
+_Noreturn void rt_die(int code, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* "program: warning: message" on stderr; clears a progress line first. */
+void rt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A plain line on stderr, for what is neither result nor warning. */
+void rt_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern const char *rt_program; /* name for messages: the last part of argv[0] */
+
+/* ---- memory.c: checked allocation for start-up and files; never in a step -------------------- */
+
+void *rt_alloc(size_t count, size_t size); /* zeroed; exit 6 on overflow or no memory */
+void *rt_grow(void *array, size_t count, size_t size); /* realloc, likewise */
+char *rt_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* One arena, 64-byte aligned, huge pages asked for, every page touched. Checks bytes against what
+ * the machine and its cgroup have before (exit 6 with both numbers). `what` for the message. */
+char *rt_arena_open(size_t bytes, const char *what);
+void rt_arena_close(char *arena, size_t bytes);
+
+/* ---- parallel.c ------------------------------------------------------------------------------- */
+
+/* A pool of `threads` threads, the caller among them. 0: as many as affinity and cgroup quota give. */
+RtPool *rt_pool_open(int threads);
+void rt_pool_close(RtPool *pool);
+int rt_pool_threads(const RtPool *pool);
+int rt_default_threads(void);
+
+/* ---- level.c ---------------------------------------------------------------------------------- */
+
+RtLevel rt_level(void); /* the level to use; see rt.h */
+const char *rt_level_name(RtLevel level);
+const char *rt_cpu_name(void);
+
+/* ---- rng.c ------------------------------------------------------------------------------------ */
+
+/* A permutation of 0..n-1 into order, a pure function of (seed, epoch, n): Fisher-Yates on Philox. */
+void rt_shuffle(uint64_t seed, uint32_t epoch, uint64_t *order, size_t n);
+/* Initial value of one weight: count = product of dims numbers, keyed by seed and by the weight's
+ * name, so that adding a layer does not change the others. */
+void rt_initialize(const RtWeight *weight, uint64_t seed, real *values);
+
+/* ---- file.c: whole or not at all --------------------------------------------------------------- */
+
+typedef struct RtOut RtOut;
+/* Opens path.tmp.PID beside path. Parent folders are made. */
+RtOut *rt_out_open(const char *path);
+void rt_out_write(RtOut *out, const void *data, size_t bytes); /* exit 6 on a full disk */
+FILE *rt_out_file(RtOut *out); /* the same stream, for fprintf; errors show at commit */
+/* Flush, fsync, rename to its name, fsync of the folder. Exit 6 if any of them fails; then the old
+ * file is still in place and the unfinished one is gone. */
+void rt_out_commit(RtOut *out);
+void rt_out_remove_unfinished(void); /* async-signal-safe: called by rt_die and signal handlers */
+void rt_make_folders(const char *path); /* like mkdir -p */
+/* Whole file in memory (mapped, private). Fails (exit code) if missing, not a regular file, or
+ * larger than limit. */
+const unsigned char *rt_map(const char *path, size_t limit, int code, size_t *bytes);
+void rt_unmap(const unsigned char *data, size_t bytes);
+
+/* ---- hash.c: <md5.h> of libmd and <xxhash.h> ---------------------------------------------------- */
+
+void rt_md5(const void *data, size_t bytes, char hex[33]);
+uint64_t rt_checksum(const void *data, size_t bytes); /* XXH3-64 */
+
+/* ---- json.c: the only runtime file with cJSON.h -------------------------------------------------- */
+
+/* A strict reader (length-checked, depth limit 64, no duplicate keys, no trailing bytes) and a
+ * writer. Readers return NULL/false on a wrong shape, so the caller can name its own place. */
+typedef struct cJSON RtJson;
+RtJson *rt_json_parse(const char *text, size_t bytes, char *error, size_t error_size);
+void rt_json_free(RtJson *json);
+const RtJson *rt_json_get(const RtJson *object, const char *key);
+const RtJson *rt_json_at(const RtJson *array, size_t index); /* in an object: the index-th member */
+const char *rt_json_key(const RtJson *member);
+size_t rt_json_count(const RtJson *array_or_object);
+const char *rt_json_text(const RtJson *string);                   /* NULL if not a string */
+bool rt_json_integer(const RtJson *number, int64_t *value);       /* exact integers only */
+bool rt_json_number(const RtJson *number, double *value);
+void rt_json_write_string(FILE *out, const char *text);           /* quoted and escaped */
+
+/* ---- tensors.c: a list of named arrays, the common coin of all weight and array files ------------- */
+
+typedef enum { RT_F32, RT_F64, RT_F16, RT_U8, RT_I32, RT_I64, RT_BOOL } RtType;
+enum { RT_MAX_RANK = 8 };
+
+typedef struct {
+    char *name;
+    RtType type;
+    int rank;
+    int64_t dims[RT_MAX_RANK];
+    void *data; /* row-major, little-endian, owned */
+} RtArray;
+
+int64_t rt_array_count(const RtArray *array);       /* product of dims */
+size_t rt_type_size(RtType type);
+void rt_array_to_real(const RtArray *array, real *values); /* converts each element */
+void rt_array_free(RtArray *array);                 /* its name and data */
+
+/* ---- npy.c: .npy and, by <zip.h>, .npz ------------------------------------------------------------ */
+
+/* Reads x.npy, or member `member` ("x") of x.npz. limit: largest number of elements taken. Refuses
+ * (exit `code`) objects, Fortran order with rank > 1, foreign byte order of types not listed,
+ * sizes that do not match the file. */
+RtArray rt_npy_read(const char *path, const char *member, int64_t limit, int code);
+bool rt_npz_has(const char *path, const char *member);
+/* NULL-terminated list of member names without ".npy"; caller frees the list and the names. */
+char **rt_npz_names(const char *path);
+void rt_npy_write(const char *path, const RtArray *array);                   /* atomic */
+void rt_npz_write(const char *path, const RtArray *arrays, size_t count);    /* atomic, stored */
+
+/* ---- images.c: the only file with the JPEG header; png.c: the only one with png.h ------------------ */
+
+typedef struct {
+    int width, height; /* of the file */
+    char problem[200]; /* why it was refused; "" if it was read */
+} RtImageInfo;
+
+/* Decodes a JPEG or PNG (told apart by content, not by name) of any colour mode to width x height x
+ * channels (1 or 3) numbers in 0..255, unrounded, in rows from the top: resized as Keras's
+ * image_dataset_from_directory does (RT_BILINEAR: half-pixel centres, no antialias; JPEG by the
+ * fast integer DCT with fancy upsampling, as TensorFlow decodes) or as its load_img does
+ * (RT_NEAREST: source floor((x + 0.5) * in / out); accurate DCT, as PIL decodes). Alpha is dropped, palettes are
+ * expanded, 16 bits become 8, CMYK becomes RGB, grey becomes three equal channels and RGB becomes
+ * grey by the ITU-R 601 weights, each as that function of Keras does. Returns false, with info->problem set, for anything that is
+ * not a whole, valid picture; truncated data and decoder warnings count as invalid. At most 2^28
+ * pixels. Thread-safe; no state between calls but the malloc'ed decoder it frees. */
+bool rt_image_read(const char *path, int height, int width, int channels,
+                   RtInterpolation interpolation, real *pixels, RtImageInfo *info);
+bool rt_image_decode(const unsigned char *data, size_t bytes, int height, int width, int channels,
+                     RtInterpolation interpolation, real *pixels, RtImageInfo *info);
+/* png.c: 8-bit RGB or grey rows, malloc'ed; false with problem set. */
+bool rt_png_decode(const unsigned char *data, size_t bytes, int channels, unsigned char **rows,
+                   RtImageInfo *info);
+/* resize.c: h x w x channels bytes to height x width x channels numbers. */
+void rt_resize(const unsigned char *rows, int h, int w, int channels, int height, int width,
+               RtInterpolation interpolation, real *pixels);
+
+/* ---- dataset.c: what there is to learn from --------------------------------------------------------- */
+
+typedef struct {
+    size_t count;
+    char **paths;       /* NULL for arrays */
+    int *labels;        /* class of each picture; NULL for arrays */
+    char **classes;     /* names, in label order; NULL for arrays */
+    int class_count;
+    RtArray x, y;       /* arrays: all pictures and their labels as given (data NULL for folders) */
+    size_t skipped;     /* pictures that could not be read so far (loader.c counts) */
+} RtData;
+
+/* Folder of class folders (sorted by name in code-point order; nested folders are walked; names
+ * beginning with a dot are passed over; .jpg .jpeg .png in any case), or .npz with x and y. A folder
+ * that holds train/ and (validation/ or val/ or test/) is two: see rt_data_open_pair. Exit 4 with what was looked for when there is no picture, an empty class, or one class only.
+ * need_labels false: any folder or npz without y will do (features, predict). */
+RtData *rt_data_open(const char *path, const RtModel *model, bool need_labels);
+/* Training and validation sides of --data DIR with --validation DIR (may be NULL) or --validation-split
+ * F (0: none; then train/ and validation/ inside DIR are used if they exist). The split shuffles by
+ * seed and takes the last int(F * count), as Keras does. *validation is NULL when there is none.
+ * Both sides must have the same classes (exit 4 with the difference). */
+void rt_data_open_pair(const char *path, const char *validation, double split, uint64_t seed,
+                       const RtModel *model, RtData **train, RtData **validation_side);
+void rt_data_close(RtData *data);
+/* Numbers of one label of this loss: 1 (binary, sparse), units (categorical, mean squared error). */
+int rt_label_size(const RtModel *model, RtLoss loss);
+/* The classes must fit the model's output (binary: 2 classes for 1 unit; categorical: as many as
+ * units): exit 4 with both numbers. */
+void rt_data_check(const RtData *data, const RtModel *model, RtLoss loss);
+
+/* ---- loader.c: batches, decoded beside the computing ------------------------------------------------- */
+
+typedef struct {
+    int n;                  /* rows filled; 0: the epoch is over */
+    const real *x, *y;      /* (n, H, W, C), (n, label size); valid until the next rt_loader_next */
+    const uint64_t *sample; /* (n): index of each row in the data set */
+} RtBatch;
+
+typedef struct RtLoader RtLoader;
+/* Serves data in batches of `batch` rows through room (model->batch_bytes at batch_offset of the
+ * arena: two halves, one filled while the other is used). Decoding threads run beside; pictures
+ * that cannot be read are named (rt_warn, once each), counted and left out, or end the program with
+ * exit 4 if strict; a run whose pictures are all unreadable ends with exit 4. y is filled as the loss wants it (label 0/1 or class number as one number, one-hot, or
+ * rows of the array y). loss RT_LOSS_NONE: no labels. */
+RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss loss, char *room,
+                         size_t room_bytes, bool strict);
+/* Begins an epoch over order[0..count-1] (indices into data; NULL: 0,1,2,…), at position `from`. */
+void rt_loader_start(RtLoader *loader, const uint64_t *order, size_t from);
+RtBatch rt_loader_next(RtLoader *loader);
+void rt_loader_close(RtLoader *loader);
+/* Bytes that one half needs for a batch: pictures, labels, sample numbers. */
+size_t rt_loader_bytes(const RtModel *model, int batch, int label_size);
+
+/* ---- h5.c: the only file with hdf5.h ------------------------------------------------------------------- */
+
+/* One dataset that the reader found, by its place in the file. */
+typedef struct {
+    char *layer;   /* layer name (legacy: the group; v3: attribute `name` of vars, or NULL) */
+    char *path;    /* full path of the dataset */
+    char *name;    /* last part: "kernel:0", "block1_conv1_W_1:0", "0" */
+    int index;     /* position among its layer's weights */
+    int rank;
+    int64_t dims[RT_MAX_RANK];
+} RtH5Entry;
+
+typedef enum { RT_H5_LEGACY, RT_H5_V3 } RtH5Kind; /* Keras 1/2 (and .h5 of Keras 3), or .weights.h5 */
+
+typedef struct RtH5 RtH5;
+/* Opens read-only and lists all weight datasets in order (legacy: layer_names, then weight_names,
+ * nested bases included; v3: groups under layers/, in the order of model.layers as far as the file
+ * tells). Never follows soft, external or user-defined links, never loads filter plugins, refuses
+ * external or virtual storage, variable-length data, filters other than deflate and shuffle,
+ * declared sizes over 4 GiB or over 1000 times what is stored: exit 5 with the object's path. */
+RtH5 *rt_h5_open(const char *path);
+RtH5Kind rt_h5_kind(const RtH5 *file);
+size_t rt_h5_count(const RtH5 *file);
+const RtH5Entry *rt_h5_entry(const RtH5 *file, size_t index);
+void rt_h5_read(RtH5 *file, size_t index, real *values); /* as many as its dims say; converts */
+void rt_h5_close(RtH5 *file);
+
+/* ---- safetensors.c --------------------------------------------------------------------------------------- */
+
+typedef struct {
+    char *key, *value;
+} RtMeta;
+
+typedef struct RtTensors RtTensors;
+/* Opens and checks the whole header (sizes, ranges, overlaps, holes) before anything is used, and each tensor's
+ * checksum (metadata "xxh3:NAME") when it is read; exit 5 names file, tensor and offset. */
+RtTensors *rt_tensors_open(const char *path);
+const char *rt_tensors_meta(const RtTensors *file, const char *key); /* NULL if absent */
+size_t rt_tensors_count(const RtTensors *file);
+const char *rt_tensors_name(const RtTensors *file, size_t index);
+int rt_tensors_shape(const RtTensors *file, size_t index, int64_t dims[RT_MAX_RANK]); /* rank */
+void rt_tensors_read(RtTensors *file, size_t index, real *values);
+void rt_tensors_close(RtTensors *file);
+/* Writes arrays (F32, or F64 in double builds) and metadata, atomically, with checksums. Names sorted as given. */
+void rt_tensors_write(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
+                      size_t meta_count);
+
+/* ---- weights.c: from any weight file into the model ----------------------------------------------------------- */
+
+/* Fills every weight of the model: initial values first (seed), then each base's `weights`
+ * ("imagenet": the official file under $KERAS_HOME/models or ~/.keras/models, md5 checked; else exit 5
+ * saying which file, from where, with which md5, and the place to put it), then `file` if not NULL:
+ * .h5, .weights.h5 or .safetensors, told apart by content. base_file, if not NULL, stands in for the file of every base that
+ * wants "imagenet". */
+void rt_weights_load(const RtModel *model, char *arena, uint64_t seed, const char *file);
+/* Fills from one file. All wanted: names, layers or positions must cover every weight of the model
+ * (exit 5 listing missing, extra and mis-shaped ones); base >= 0: only that base's layers are wanted,
+ * and what the file holds of the base's other layers is no error. */
+void rt_weights_read(const RtModel *model, char *arena, const char *file, int base);
+
+/* What a saved file says beside its weights. */
+typedef struct {
+    char **classes; /* NULL if it names none */
+    int class_count;
+    char *phase;
+    int epoch;         /* epochs finished in that phase */
+    double val_loss;   /* NaN if there was none */
+    char *model_hash;
+} RtSaved;
+
+/* Reads a .safetensors of this program into the arena. Another model's file: exit 5 with both
+ * hashes. */
+RtSaved *rt_saved_load(const RtModel *model, char *arena, const char *path);
+void rt_saved_free(RtSaved *saved);
+void rt_saved_write(const RtModel *model, const char *arena, const char *path, const RtSaved *about);
+/* Path of a file of Keras's models folder: $KERAS_HOME/models/name or ~/.keras/models/name. */
+char *rt_keras_file(const char *name);
+
+/* ---- options.c: the command line of a generated program ---------------------------------------------------------- */
+
+typedef struct {
+    const char *command;
+    const char *data, *validation, *weights, *out, *phase, *input, *output, *trace;
+    const char **images;
+    int image_count;
+    double validation_split;
+    int epochs, steps, threads, top, batch, repeat; /* 0: not given */
+    uint64_t seed;
+    bool shuffle, json, strict, quiet, layers;
+} RtOptions;
+
+/* Parses argv into options by a table, from which --help is printed too; exit 2 with the nearest
+ * option on a mistake. Returns false when --help or --version was answered. */
+bool rt_options_parse(const RtModel *model, int argc, char **argv, RtOptions *options);
+
+/* ---- metrics.c --------------------------------------------------------------------------------------------------- */
+
+/* Number of rows that Keras's "accuracy" counts as right (keras.md 5.4): one unit: y == (p > 0.5);
+ * sparse labels or one-hot by argmax, the first on ties. */
+int rt_correct(const RtModel *model, RtLoss loss, const real *y, const real *out, int n);
+
+/* ---- progress.c: Keras's bar on a terminal, one line an epoch elsewhere; on stderr ------------------------------- */
+
+typedef struct {
+    const char *name;
+    double value;
+} RtLog;
+
+typedef struct RtProgress RtProgress;
+RtProgress *rt_progress_open(const char *title, size_t steps); /* title: "Epoch 1/20" or NULL */
+void rt_progress_step(RtProgress *progress, size_t done, const RtLog *logs, int count);
+void rt_progress_close(RtProgress *progress, const RtLog *logs, int count); /* the closing line */
+void rt_progress_clear(void); /* erase an open bar before another line is printed */
+
+/* ---- session.c: a model with its arena and threads, shared by the commands ---------------------------------------- */
+
+typedef struct {
+    const RtModel *model;
+    const RtOptions *options;
+    RtRun run;
+    char *room; /* the loader's, model->batch_bytes */
+} RtSession;
+
+void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options);
+void rt_session_close(RtSession *session);
+
+/* ---- commands: each returns the exit code --------------------------------------------------------------------------- */
+
+int rt_train(RtSession *session);     /* train.c */
+int rt_evaluate(RtSession *session);  /* evaluate.c */
+int rt_predict(RtSession *session);   /* predict.c */
+int rt_features(RtSession *session);  /* features.c */
+int rt_bench(RtSession *session);     /* bench.c */
+/* summary.c: Keras's table (keras.md 7.3). Shared with tlc. trainable: per layer 'Y', 'N' or '-', or
+ * NULL for no such column. width: of the terminal; 80 if not one. */
+void rt_print_summary(FILE *out, const char *name, const RtLayer *layers, int count,
+                      const char *trainable, int64_t trainable_params, bool expand_bases, int width);
+
+#endif

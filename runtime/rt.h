@@ -1,0 +1,221 @@
+/* rt.h: all that a generated program may call, and the table by which it describes itself.
+ *
+ * A generated file includes this header, <math.h> and <string.h>, and nothing else. It holds what
+ * depends on shapes (kernels, steps, the memory plan); libtlcrt.a holds what does not (threads,
+ * random numbers, files, pictures, the command line). The library knows the model only through the
+ * one `const RtModel` that the file defines.
+ *
+ * Memory: one arena of model->arena_bytes, taken and touched at start. Every offset in the tables
+ * below is in bytes from its start and a multiple of 64. Nothing is allocated in a step.
+ *
+ * Units: pictures are N,H,W,C in 0..255 as decoded, unless the user's arrays say otherwise; one
+ * image of an N,H,W,C batch follows the other without gaps. Times are in seconds. */
+#ifndef RT_H
+#define RT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RT_ABI 1 /* raised whenever a table below changes; checked at start */
+
+/* The type of every number in the arena. Tests build file and library with -DRT_DOUBLE for finite
+ * differences; RM(exp)(x) is expf or exp to match. */
+#ifdef RT_DOUBLE
+typedef double real;
+#define RM(function) function
+#define REAL_MAX 1.7976931348623157e308
+#else
+typedef float real;
+#define RM(function) function##f
+#define REAL_MAX 3.402823466e38f
+#endif
+
+enum { RT_LANES = 16 }; /* channels in a block of the blocked layout [n][C/16][H][W][16] */
+
+/* ---- ISA levels (level.c) ------------------------------------------------------------------ */
+
+/* Kernels are compiled once a level; the highest that CPU and OS offer is used, or the one that
+ * TLC_LEVEL=generic|avx2|avx512 names, if the machine has it (exit 2 if not). */
+typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_LEVELS } RtLevel;
+
+#if defined __x86_64__ && !defined RT_DOUBLE
+#define RT_HAS_X86_LEVELS 1
+#define RT_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define RT_TARGET_AVX512 \
+    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512")))
+#endif
+
+/* ---- A run, and a kernel call -------------------------------------------------------------- */
+
+typedef struct RtPool RtPool;
+
+/* What a step may know of the run. The driver fills it; generated code reads it. */
+typedef struct RtRun {
+    char *arena;            /* model->arena_bytes, 64-byte aligned */
+    RtPool *pool;           /* the threads */
+    const void *kernels;    /* the generated file's table of kernels for the level in use */
+    uint64_t seed;          /* of the run: --seed */
+    uint32_t epoch;         /* counted from 0 over all phases */
+    uint64_t step;          /* optimizer steps taken in this phase before this one */
+    const uint64_t *sample; /* (n): index in the data set of each row of the batch; keys randomness */
+    real learning_rate;     /* of this step */
+} RtRun;
+
+enum { RT_INPUTS = 8, RT_OUTPUTS = 4 };
+
+/* The arguments of a kernel: what it reads and writes. A kernel is called once for each task of a
+ * fixed grid, in any order, from any thread; tasks of one call write disjoint memory, and each
+ * result is summed inside one task in a fixed order, so that the bits do not depend on the number
+ * of threads. */
+typedef struct RtCall {
+    const RtRun *run;
+    int n;     /* pictures in this call: the real size of a partial batch */
+    int first; /* row of the batch of the first of them (micro-batches of a frozen prefix) */
+    const void *in[RT_INPUTS];
+    void *out[RT_OUTPUTS];
+} RtCall;
+
+typedef void RtKernel(const RtCall *call, int task);
+
+/* Runs kernel(call, 0) … kernel(call, tasks-1) on the run's threads; returns when all are done. */
+void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call); /* parallel.c */
+
+/* ---- Random numbers (rng.c) ---------------------------------------------------------------- */
+
+/* Four 32-bit words, a pure function of its arguments: Philox4x32-10 (Salmon, Moraes, Dror, Shaw,
+ * "Parallel random numbers: as easy as 1, 2, 3", SC'11), key (seed), counter (index, purpose,
+ * sample, epoch). `purpose` is a stream number that the compiler gives to each random node. */
+void rt_random4(const RtRun *run, uint32_t purpose, uint64_t sample, uint32_t index, uint32_t out[4]);
+
+/* A word as a number in [0, 1): the top 24 bits, so that float and double builds agree. */
+static inline real rt_unit(uint32_t word) { return (real)(word >> 8) * (real)(1.0 / 16777216.0); }
+
+/* ---- The model's table ---------------------------------------------------------------------- */
+
+typedef enum {
+    RT_INIT_ZEROS,
+    RT_INIT_ONES,
+    RT_INIT_GLOROT_UNIFORM, /* U(-L, L), L = sqrt(6 / (fan_in + fan_out)): Keras's default */
+} RtInit;
+
+/* One weight. Values in the arena and in files have Keras's layout: Conv2D (kh, kw, in, out),
+ * Dense (in, out), bias (out). */
+typedef struct {
+    const char *name; /* "block1_conv1/kernel": unique in the model */
+    int layer;        /* index in layers[] */
+    int rank;
+    int dims[4];
+    size_t offset; /* in the arena */
+    RtInit init;
+    int fan_in, fan_out;
+} RtWeight;
+
+/* One layer, in the order of Keras's model.layers; the layers of a base follow their base. */
+typedef struct {
+    const char *name, *type;           /* "block1_conv1", "Conv2D" (Keras's class name) */
+    int base;                          /* index in bases[] of the base it belongs to, or -1 */
+    int rank;                          /* of the output, batch included */
+    int dims[4];                       /* dims[0] is 0: the batch */
+    int64_t params;                    /* of this layer alone */
+    int first_weight, weights;         /* its run in weights[] */
+} RtLayer;
+
+/* A pretrained network inside the model. */
+typedef struct {
+    const char *name;    /* "vgg16": as freeze patterns and whole-model files name it */
+    const char *weights; /* "imagenet", a path, or NULL: start from initial values */
+    const char *file, *url, *md5;       /* official file of "imagenet"; NULL otherwise */
+    int layer;                          /* index in layers[] of the row that stands for the base */
+    int first_layer, layer_count;       /* its layers in layers[] */
+    const char *const *official_layers; /* every weighted layer of the whole network, in order, with */
+    int official_count;                 /* the top: tells "missing" from "left out on purpose" */
+} RtBase;
+
+/* An optimizer slot: as large as its weight, zero at the start of a phase. */
+typedef struct {
+    const char *name; /* "momentum", "velocity", "m", "v" */
+    int weight;       /* index in weights[] */
+    size_t offset;
+} RtSlot;
+
+typedef enum {
+    RT_LOSS_NONE,
+    RT_BINARY_CROSSENTROPY,
+    RT_CATEGORICAL_CROSSENTROPY,
+    RT_SPARSE_CATEGORICAL_CROSSENTROPY,
+    RT_MEAN_SQUARED_ERROR,
+} RtLoss;
+
+/* A batch through the network in inference mode: n <= infer_batch pictures x (n,H,W,C) to out
+ * (n, output_size). */
+typedef void RtInfer(const RtRun *run, const real *x, int n, real *out);
+
+/* The same, and the loss of every picture against y (n, label_size) to loss (n), without
+ * regularisers. */
+typedef void RtEvaluate(const RtRun *run, const real *x, const real *y, int n, real *out, real *loss);
+
+/* One training step on n <= batch pictures: forward in training mode, backward, update. Writes the
+ * outputs of the training-mode forward to out (n, output_size) and returns the mean loss of the
+ * batch with regularisers, both from before the update. */
+typedef double RtTrain(const RtRun *run, const real *x, const real *y, int n, real *out);
+
+/* Work on weights that do not change while the functions above run (packing); must be called once
+ * before the first call, and again whenever weights were changed from outside. */
+typedef void RtPrepare(const RtRun *run);
+
+typedef struct {
+    const char *name;
+    int batch, epochs;
+    const char *optimizer; /* "RMSprop" */
+    double learning_rate;
+    RtLoss loss;
+    const char *loss_name;       /* as in the JSON */
+    const char *const *metrics;  /* NULL-terminated, as in the JSON: "accuracy", "acc" */
+    const unsigned char *trainable; /* a flag for each of weights[] */
+    const RtSlot *slots;
+    int slot_count;
+    RtPrepare *prepare_train, *prepare_evaluate;
+    RtTrain *train;
+    RtEvaluate *evaluate;
+    double (*regularization)(const RtRun *run); /* sum of the penalties, or NULL */
+    int64_t step_macs; /* multiply-adds of one full step */
+} RtPhase;
+
+typedef enum { RT_BILINEAR, RT_NEAREST } RtInterpolation;
+
+typedef struct {
+    int abi;          /* RT_ABI */
+    const char *name; /* a C identifier */
+    const char *hash; /* 64 hex digits: SHA-256 of the graph, without weights' values */
+    const char *tlc;  /* version of the compiler */
+    const char *preprocessing;     /* what the model does to pixels, one line, kept with the weights */
+    int height, width, channels;   /* of the input */
+    RtInterpolation interpolation; /* how pictures are brought to that size */
+    int output_rank, output_dims[4]; /* dims[0] is 0 */
+    int output_size;               /* product of the others */
+    RtLoss head;                   /* what predict prints: BINARY: one sigmoid unit, CATEGORICAL: scores
+                                    * of classes, MEAN_SQUARED_ERROR: plain numbers */
+    int imagenet_classes;          /* 1: the output is an untouched ImageNet top */
+    int infer_batch;               /* capacity of infer and of every evaluate */
+    RtPrepare *prepare_infer;
+    RtInfer *infer;
+    int64_t infer_macs; /* a picture */
+    const RtLayer *layers;
+    int layer_count;
+    const RtWeight *weights;
+    int weight_count;
+    const RtBase *bases;
+    int base_count;
+    const RtPhase *phases;
+    int phase_count;
+    size_t arena_bytes;
+    size_t batch_offset; /* two batches of pictures, labels and outputs of the largest phase: */
+    size_t batch_bytes;  /* the loader's room in the arena */
+    const void *const *kernels; /* (RT_LEVELS): the table of kernels of each level */
+} RtModel;
+
+/* The whole program: parses the arguments, does the command, returns the exit code (0 ok, 1 run
+ * time, 2 usage, 4 data, 5 weights, 6 memory or disk, 130/143 signals). */
+int rt_main(const RtModel *model, int argc, char **argv); /* driver.c */
+
+#endif
