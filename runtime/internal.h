@@ -35,6 +35,16 @@ char *rt_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *rt_arena_open(size_t bytes, const char *what);
 void rt_arena_close(char *arena, size_t bytes);
 
+/* ---- cgroup.c: limits that a container sets -------------------------------------------------- */
+
+/* The folder with the limits of this process's control group, or of its `up`-th ancestor;
+ * `controller` ("memory", "cpu") is asked for where each has a hierarchy of its own (version 1).
+ * False beyond the root. */
+bool rt_cgroup_folder(const char *controller, int up, char *folder, size_t size);
+/* `count` numbers of the first line, or of the line that begins with `key`, of folder/name. */
+bool rt_read_numbers(const char *folder, const char *name, const char *key, double *values,
+                     int count);
+
 /* ---- parallel.c ------------------------------------------------------------------------------- */
 
 /* A pool of `threads` threads, the caller among them. 0: as many as affinity and cgroup quota give. */
