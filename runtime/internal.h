@@ -318,6 +318,8 @@ int rt_correct(const RtModel *model, RtLoss loss, const real *y, const real *out
 
 /* ---- progress.c: Keras's bar on a terminal, one line an epoch elsewhere; on stderr ------------------------------- */
 
+/* A NULL progress shows nothing. rt_progress_step allocates nothing. */
+
 typedef struct {
     const char *name;
     double value;
@@ -328,6 +330,7 @@ RtProgress *rt_progress_open(const char *title, size_t steps); /* title: "Epoch 
 void rt_progress_step(RtProgress *progress, size_t done, const RtLog *logs, int count);
 void rt_progress_close(RtProgress *progress, const RtLog *logs, int count); /* the closing line */
 void rt_progress_clear(void); /* erase an open bar before another line is printed */
+double rt_seconds(void);      /* monotonic clock */
 
 /* ---- session.c: a model with its arena and threads, shared by the commands ---------------------------------------- */
 
