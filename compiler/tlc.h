@@ -1,0 +1,514 @@
+/* tlc.h: the one header of the compiler: its types, then the functions of each file.
+ *
+ * The way of the data: parse.c reads model.json into a Model (layers, phases). For each program of
+ * the generated file (inference; per phase evaluation and a training step) build.c makes a Graph of
+ * nodes and tensors, and the passes listed in main.c work on it, one after the other, each a
+ * `void pass(Graph *)` that states what it requires and provides. emit.c prints the file.
+ *
+ * Memory: tlc is short-lived. Everything comes from one zeroing arena (util.c) and is never freed.
+ *
+ * Dimension letters: N batch, H W height and width, C channels of the input, K channels of the
+ * output, R S height and width of a kernel. Gradients are named d + name. */
+#ifndef TLC_H
+#define TLC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define TLC_VERSION "0.1.0"
+
+enum { MAX_RANK = 4, MAX_IN = 8, MAX_OUT = 4, MAX_SLOTS = 2, LANES = 16 };
+
+typedef struct Op Op;
+typedef struct Attr Attr;
+typedef struct Value Value;
+typedef struct Layer Layer;
+typedef struct Base Base;
+typedef struct Weight Weight;
+typedef struct Slot Slot;
+typedef struct Phase Phase;
+typedef struct Model Model;
+typedef struct Tensor Tensor;
+typedef struct Node Node;
+typedef struct Graph Graph;
+typedef struct Emit Emit;
+
+/* ---- Attributes ------------------------------------------------------------------------------ */
+
+typedef enum {
+    ATTR_INT,         /* 5; range lo..hi */
+    ATTR_INT2,        /* 5 or [5, 3]: a pair; range for each */
+    ATTR_INTS,        /* [7, -1]: 1 to MAX_RANK - 1 integers; range for each */
+    ATTR_PADDING,     /* 1, [1, 2] or [[1, 1], [2, 2]]: top, bottom, left, right */
+    ATTR_FLOAT,       /* 0.5; range lo..hi */
+    ATTR_RANGE,       /* 0.2 for [-0.2, 0.2], or [lower, upper]; range for each */
+    ATTR_BOOL,        /* true */
+    ATTR_NAME,        /* a C identifier */
+    ATTR_STRING,      /* any text: a path */
+    ATTR_CHOICE,      /* one of `choices`, a space-separated list */
+    ATTR_REGULARIZER, /* null, "l2" (0.01) or {"type": "L2", "l2": 0.01} */
+    ATTR_LAYER,       /* a layer's name or a Python-style index */
+} AttrType;
+
+enum { ATTR_REQUIRED = 1, ATTR_NULL = 2, ATTR_OPEN_LO = 4, ATTR_OPEN_HI = 8 }; /* Attr.flags */
+
+/* One row of an op's table: parsing, messages, dumps, documentation and JSON Schema come from it.
+ * A table ends with a row whose name is NULL. */
+struct Attr {
+    const char *name;
+    AttrType type;
+    unsigned flags;           /* ATTR_NULL: null is allowed, and then value->is_null */
+    const char *initial;      /* the default, as JSON text: "[2, 2]", "\"valid\"", "null" */
+    double lo, hi;            /* allowed range, ends included unless ATTR_OPEN_*; both 0: any */
+    const char *choices;
+    const char *doc;          /* one line for docs/model-format.md and the schema */
+};
+
+struct Value {
+    bool is_set, is_null;  /* is_set: given in the JSON; otherwise the default holds */
+    int count;             /* of i, for ATTR_INTS */
+    int64_t i[4];          /* integers; ATTR_BOOL, ATTR_INT2, ATTR_PADDING (top, bottom, left, right) */
+    double f[2];           /* ATTR_FLOAT, ATTR_RANGE (lower, upper), ATTR_REGULARIZER (l2) */
+    const char *s;         /* names, strings, choices (lower case as in the table) */
+};
+
+/* ---- The model as the user wrote it ------------------------------------------------------------ */
+
+struct Layer {
+    const char *name;      /* unique; Keras's automatic name if none was given */
+    const char *path;      /* place in the JSON: layers[7], layers[4].block1_conv1 */
+    const Op *op;
+    Value *values;         /* one for each row of op->attrs */
+    Layer *input;          /* NULL: the model's input */
+    Base *base;            /* NULL, or the pretrained network that it is a layer of */
+    int index;             /* in model->layers */
+    int rank, dims[MAX_RANK]; /* of its output; dims[0] = 0; known after the first graph is built */
+    Weight *weights[2];    /* kernel, bias; known likewise */
+    int weight_count;
+};
+
+/* A pretrained network, or a part of it, inside the model. */
+struct Base {
+    const char *name;         /* "vgg16" */
+    const char *type;         /* "VGG16" */
+    const char *path;         /* layers[4] */
+    const char *weights;      /* "imagenet", a path, or NULL */
+    const char *file, *url, *md5; /* of "imagenet" */
+    const char **official;    /* weighted layers of the whole network, in order */
+    int official_count;
+    Layer **layers;           /* those taken, in order: what slices such as vgg16[:-4] count. Keras's
+                               * InputLayer, first in base.layers when first is not given, is counted
+                               * by `input_layer` (1), without a Layer of its own */
+    int count, input_layer;
+    int index;
+};
+
+typedef enum { INIT_ZEROS, INIT_ONES, INIT_GLOROT_UNIFORM } Init; /* as RtInit */
+
+struct Weight {
+    const char *name; /* "fc/kernel" */
+    const char *id;   /* "fc_kernel": in C */
+    Layer *layer;
+    int rank;
+    int64_t dims[MAX_RANK];
+    Init init;
+    int64_t fan_in, fan_out;
+    double l2;        /* regulariser's factor, 0 if none */
+    int index;        /* in model->weights */
+    size_t offset;    /* in the arena; by plan_model */
+};
+
+/* ---- Losses and optimizers: tables in ops/loss.c and ops/optimizer.c ----------------------------- */
+
+typedef struct {
+    const char *type;     /* "BinaryCrossentropy" */
+    const char *name;     /* "binary_crossentropy": the short form */
+    const char *enumerator; /* "RT_BINARY_CROSSENTROPY" */
+    const Attr *attrs;
+    const char *doc;
+} LossKind;
+
+typedef struct {
+    const char *type;     /* "RMSprop" */
+    const char *name;     /* "rmsprop" */
+    const Attr *attrs;    /* learning_rate first */
+    const char *doc;
+    int (*slots)(const Value *values, const char *names[MAX_SLOTS]); /* how many, and their names */
+} OptimizerKind;
+
+extern const LossKind loss_kinds[];           /* end with type NULL */
+extern const OptimizerKind optimizer_kinds[]; /* likewise */
+
+struct Slot {
+    const char *name; /* "velocity" */
+    const char *id;   /* "head_fc_kernel_velocity" */
+    Weight *weight;
+    Phase *phase;
+    size_t offset;
+};
+
+struct Phase {
+    const char *name;
+    const char *path; /* phases[0] */
+    int index;
+    int64_t batch, epochs;
+    const LossKind *loss;
+    Value *loss_values;
+    const OptimizerKind *optimizer;
+    Value *optimizer_values;
+    const char **metrics; /* as written */
+    int metric_count;
+    const char **freeze;
+    int freeze_count;
+    bool *frozen;         /* for each of model->layers */
+    Slot *slots;
+    int slot_count;
+};
+
+struct Model {
+    const char *file;  /* for messages: its name as given on the command line */
+    const char *name;  /* a C identifier */
+    const char *hash;  /* SHA-256 of the canonical form, hex */
+    int height, width, channels;
+    bool nearest;      /* interpolation */
+    Layer **layers;    /* in order, bases expanded; the model's output is the last one's */
+    int layer_count;
+    Base **bases;
+    int base_count;
+    Phase **phases;
+    int phase_count;
+    Weight **weights;
+    int weight_count;
+    Graph **programs;  /* inference; then for each phase: evaluation, training */
+    int program_count;
+    Tensor **packed;   /* prepared forms of weights, shared by programs that leave the weight alone */
+    int packed_count;
+    size_t weight_bytes, slot_bytes, packed_bytes, plan_bytes, batch_bytes, arena_bytes;
+    size_t slot_offset, packed_offset, plan_offset, batch_offset;
+};
+
+/* ---- Graph ------------------------------------------------------------------------------------------ */
+
+/* How a tensor of pictures lies in memory. Pixels of `lanes` channels, in rows, in planes, in
+ * pictures: [n][ceil(C / lanes)][top + H + bottom][left + W + right][lanes]. lanes = C is the usual
+ * N,H,W,C; lanes = LANES is the blocked form that convolutions want. The frame of zeros (halo) is
+ * written by the producer. Lanes past C hold finite numbers that no result may depend on.
+ * A tensor of rank 2 counts as H = W = 1, C = its second dimension, lanes = C. */
+typedef struct {
+    int lanes, top, bottom, left, right;
+} Layout;
+
+typedef enum {
+    TENSOR_INPUT,  /* pictures x or labels y: arguments of the program */
+    TENSOR_WEIGHT, /* lives in the weights region */
+    TENSOR_SLOT,   /* optimizer state */
+    TENSOR_PACKED, /* another form of a weight; prepared before the program runs */
+    TENSOR_PLANNED, /* activation, gradient, workspace: placed by plan.c */
+} TensorKind;
+
+struct Tensor {
+    const char *name;     /* unique in the graph, a C identifier */
+    TensorKind kind;
+    int rank;
+    int64_t dims[MAX_RANK]; /* dims[0] is the batch when has_batch */
+    bool has_batch;
+    Layout layout;        /* of has_batch tensors; by select */
+    Weight *weight;       /* TENSOR_WEIGHT, _PACKED: of which; gradients of weights: for which */
+    Slot *slot;           /* TENSOR_SLOT */
+    Node *producer;       /* NULL for inputs, weights, slots */
+    Node **users;         /* consumers, each once per operand */
+    int user_count;
+    Tensor *grad;         /* while grad.c works: its gradient, summed so far */
+    bool needs_grad;      /* a trainable weight lies below it (or it is one) */
+    bool in_prefix;       /* made by the frozen prefix: micro rows instead of batch rows */
+    bool boundary;        /* made by the prefix, read behind it: batch rows */
+    Tensor *alias;        /* shares this tensor's memory (views, in-place); by plan */
+    int first, last;      /* steps of the schedule; by plan */
+    size_t bytes, offset; /* by plan; offset from the start of the arena */
+    int index;
+};
+
+struct Node {
+    const Op *op;
+    const char *name;     /* "block1_conv1", "d_block1_conv1": for dumps and comments */
+    Layer *layer;         /* origin, for messages; never NULL */
+    Value *values;        /* attributes, one for each row of op->attrs */
+    Tensor *in[MAX_IN], *out[MAX_OUT];
+    int in_count, out_count;
+    const char *fused;    /* activation in the epilogue, or NULL: "relu"; by fuse */
+    Node *update;         /* optimizer node done in this node's last store, or NULL; by fuse */
+    int variant;          /* algorithm chosen by select; the op's own numbering */
+    bool in_prefix;       /* runs in micro-batches */
+    bool in_prepare;      /* runs once, before the program */
+    int index;
+};
+
+typedef enum { PROGRAM_INFER, PROGRAM_EVALUATE, PROGRAM_TRAIN } ProgramKind;
+
+struct Graph {
+    Model *model;
+    Phase *phase;         /* NULL for inference */
+    ProgramKind kind;
+    const char *name;     /* "infer", "evaluate_head", "train_head": the C function */
+    int batch;            /* rows of a full call */
+    int micro;            /* rows of a micro-batch of the prefix; by plan */
+    Node **nodes;         /* in an order that respects data; after schedule: the order of running */
+    int node_count;
+    Tensor **tensors;
+    int tensor_count;
+    Tensor *x, *y;        /* pictures; labels (NULL for inference) */
+    Tensor *output;       /* (N, …): what predict prints */
+    Tensor *loss;         /* (N): per picture; NULL for inference */
+    size_t plan_bytes, bound_bytes; /* of its planned tensors; lower bound; by plan */
+};
+
+/* ---- Ops ---------------------------------------------------------------------------------------------- */
+
+enum { /* Op.flags: what passes may ask, so that no pass tests an op's name */
+    OP_LAYER = 1,        /* may stand in the JSON; name is its "type" */
+    OP_ELEMENTWISE = 2,  /* each output number depends on the input number at its place */
+    OP_IN_PLACE = 4,     /* out[0] may take the memory of in[0] when that dies here */
+    OP_VIEW = 8,         /* out[0] is in[0] with another shape: no code */
+    OP_NO_GRAD = 16,     /* no gradient passes (augmentation, metrics) */
+    OP_RANDOM = 32,      /* draws numbers, keyed by layer, epoch and picture */
+    OP_TRAIN_ONLY = 64,  /* the identity in inference programs */
+    OP_UPDATE = 128,     /* writes its weight and slots: in[0], in[2…] */
+    OP_PACK = 256,       /* makes another form of a weight */
+    OP_BASE = 512,       /* a pretrained network: build expands it into layers at parse time */
+    OP_FUSES = 1024,     /* has an epilogue: fuse may give it an activation */
+};
+
+struct Op {
+    const char *name;     /* "Conv2D", or "conv2d_dw" for ops that have no JSON */
+    const char *keras;    /* Keras's class name if it is another */
+    const char *doc;      /* one line */
+    const Attr *attrs;    /* may be NULL */
+    unsigned flags;
+    /* Meaning of attributes beyond their ranges; the layer is known, shapes are not. Optional. */
+    void (*check)(const Layer *layer);
+    /* Layer to nodes: returns the output tensor. NULL: one node of this op with one input. */
+    Tensor *(*build)(Graph *g, Layer *layer, Tensor *x);
+    /* Shape of out[] from in[] and attributes; error_node on a mismatch. Required. */
+    void (*infer)(Node *n);
+    /* Rewrites n locally: returns true if the graph changed. Optional. */
+    bool (*simplify)(Graph *g, Node *n);
+    /* Adds the nodes that compute gradients of in[] from out[0]->grad, by add_grad. */
+    void (*grad)(Graph *g, Node *n);
+    /* Sets layouts of out[], asks for those of in[] (want_layout), may set variant and add
+     * workspace and pack nodes. NULL: in any layout without regard to the halo, out like in[0]. */
+    void (*select)(Graph *g, Node *n);
+    /* Prints kernel and call. NULL only for OP_VIEW. */
+    void (*emit)(Emit *e, const Node *n);
+    /* Multiply-adds for one picture (for updates and packs: in all). NULL: 0. */
+    int64_t (*macs)(const Node *n);
+};
+
+extern const Op *const op_list[]; /* made by the build from every `const Op op_…` of ops/; NULL ends */
+
+/* A pretrained network: bases/x.c. The build lists every `const BaseKind base_…`. */
+typedef struct {
+    const char *type;        /* "VGG16" */
+    const char *name;        /* "vgg16": default of `name` */
+    const char *preprocess;  /* model of preprocess_input that its weights want: "vgg16" */
+    const char *file_top, *md5_top, *file_notop, *md5_notop, *url; /* of "imagenet"; url ends in / */
+    int min_size, default_size;
+    /* Calls add_base_layer for every layer of the network, in order, without its pooling option. */
+    void (*layers)(Base *base, bool include_top, int64_t classes, const char *classifier_activation);
+} BaseKind;
+
+extern const BaseKind *const base_list[];
+
+/* ==== error.c: nothing else calls exit or abort ========================================================= */
+
+enum { EXIT_OK, EXIT_RUN, EXIT_USAGE, EXIT_MODEL, EXIT_DATA, EXIT_WEIGHTS, EXIT_ROOM };
+
+/* The graph is wrong: "cats.json: layers[7] "pool1" (MaxPooling2D): message", the node's inputs with
+ * their shapes, and the hint (may be NULL). Exit 3. */
+_Noreturn void error_node(const Node *n, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+_Noreturn void error_layer(const Layer *layer, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The model is wrong at a JSON path: "cats.json: phases[0].freeze[1]: message". Exit 3. */
+_Noreturn void error_model(const char *path, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The command is wrong. Exit 2. */
+_Noreturn void usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The world is wrong: a file, the disk. */
+_Noreturn void error_world(int code, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* We are wrong: says so, dumps g if not NULL, aborts. */
+_Noreturn void bug(const Graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void set_model_file(const char *file); /* the name that messages begin with */
+
+/* ==== util.c =============================================================================================== */
+
+void *alloc(size_t count, size_t size); /* zeroed, from the arena, never freed; never NULL */
+char *format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* into the arena */
+char *copy_text(const char *text, size_t length);
+/* Appends item to *array of pointers (arena, doubling). */
+void append(void *array, int *count, void *item);
+/* a * b, a + b; false on overflow or beyond 2^53. */
+bool multiply(int64_t a, int64_t b, int64_t *product);
+bool is_identifier(const char *text); /* C identifier of at most 63 characters, no keyword */
+const char *nearest(const char *word, const char *const *words, int count); /* NULL if none is near */
+void sha256(const void *data, size_t bytes, char hex[65]); /* <sha2.h> of libmd: hash.c */
+/* Text that grows. */
+typedef struct {
+    char *data;
+    size_t length, size;
+} Text;
+void add_text(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void add_bytes(Text *text, const char *data, size_t length);
+const char *shape_text(int rank, const int64_t *dims, bool has_batch); /* "(None, 5, 5, 512)" */
+const char *bytes_text(size_t bytes);   /* "61.8 MiB" */
+const char *count_text(int64_t count);  /* "17,992,001" */
+
+/* ==== json.c: the only compiler file with cJSON.h =========================================================== */
+
+typedef struct cJSON Json;
+/* Reads a file of at most 16 MiB, nesting at most 64. Exit 3 with line, column, the line and a caret
+ * on a syntax error, on duplicate keys, on trailing text. */
+const Json *read_json(const char *file);
+const Json *parse_json(const char *text, const char *name); /* a NUL-terminated text, likewise */
+const Json *json_get(const Json *object, const char *key);
+const Json *json_first(const Json *parent); /* first child of an array or object */
+const Json *json_next(const Json *child);
+const char *json_key(const Json *child);
+int json_count(const Json *array);
+const char *json_string(const Json *json);          /* NULL if it is not one */
+bool json_number(const Json *json, double *value);
+bool json_bool(const Json *json, bool *value);
+bool json_is_null(const Json *json);
+bool json_is_array(const Json *json);
+bool json_is_object(const Json *json);
+const char *json_kind(const Json *json); /* "a string", "an array", … for messages */
+
+/* ==== attrs.c: values by an attribute table ==================================================================== */
+
+/* Values of one JSON object by a table: unknown keys (with the nearest name), wrong types, ranges and
+ * missing required ones are errors at `path`. `others`: further keys that the caller reads itself
+ * ("type name inputs"), space-separated. object NULL: all defaults. */
+Value *read_attrs(const Json *object, const Attr *table, const char *path, const char *others);
+Value *default_attrs(const Attr *table);
+Value *find_value(const Attr *table, Value *values, const char *name); /* bug if not in the table */
+int64_t attr_int(const Node *n, const char *name);
+double attr_float(const Node *n, const char *name);
+const char *attr_text(const Node *n, const char *name); /* NULL if null */
+const Value *attr(const Node *n, const char *name);
+const Value *layer_attr(const Layer *layer, const char *name);
+char *attrs_text(const Attr *table, const Value *values); /* "filters=64 strides=[2, 2]" for dumps */
+
+/* ==== parse.c, freeze.c, base.c: model.json to Model ============================================================== */
+
+Model *parse_model(const char *file);
+/* freeze.c: fills phase->frozen from its patterns: names, globs, a base, a base with a slice, "*".
+ * Exit 3 with near names when a pattern matches nothing. */
+void resolve_freeze(const Model *model, Phase *phase);
+/* base.c: a VGG16 … entry: checks of keras.md 1.3, part by first and last, its layers appended to
+ * the model. */
+void expand_base(Model *model, const BaseKind *kind, const Json *object, const char *path,
+                 const char *name, Layer *input);
+const BaseKind *find_base(const char *type);
+/* For BaseKind.layers: one layer with attributes as JSON text: add_base_layer(b, "Conv2D",
+ * "block1_conv1", "{\"filters\": 64, …}"). */
+void add_base_layer(Base *base, const char *type, const char *name, const char *attrs);
+Layer *add_layer(Model *model, const Op *op, const char *name, const char *path, Value *values,
+                 Layer *input, Base *base);
+const Op *find_op(const char *name); /* NULL if there is none */
+/* schema.c: docs/model.schema.json and the tables of docs/model-format.md, from the op tables. */
+void print_schema(FILE *out);
+void print_format_tables(FILE *out);
+
+/* ==== graph.c: making and changing graphs ============================================================================= */
+
+Tensor *add_tensor(Graph *g, const char *name, TensorKind kind, int rank, const int64_t *dims,
+                   bool has_batch); /* the name is made unique */
+Tensor *weight_tensor(Graph *g, Weight *weight);       /* the one tensor of this weight in g */
+Tensor *slot_tensor(Graph *g, Slot *slot);
+/* The weight `layer/part`, made at first sight; its shape must stay the same afterwards. */
+Weight *add_weight(Graph *g, Layer *layer, const char *part, int rank, const int64_t *dims, Init init,
+                   int64_t fan_in, int64_t fan_out, double l2);
+/* A node with one output of the shape that op->infer gives. values NULL: defaults. in[] ends with
+ * NULL. The output's name is `name`. */
+Tensor *add_node(Graph *g, const Op *op, const char *name, Layer *layer, Value *values,
+                 Tensor *const in[]);
+/* The same, run before `before` instead of last. */
+Tensor *insert_node(Graph *g, Node *before, const Op *op, const char *name, Layer *layer,
+                    Value *values, Tensor *const in[]);
+/* A further output without consumers: workspace of `rank` dims. */
+Tensor *add_workspace(Graph *g, Node *n, const char *name, int rank, const int64_t *dims,
+                      bool has_batch);
+void replace_input(Node *n, int operand, Tensor *t);
+void replace_uses(Graph *g, Tensor *from, Tensor *to); /* everywhere, outputs of the graph too */
+void remove_node(Graph *g, Node *n);                   /* its outputs must have no users */
+void remove_dead(Graph *g);                            /* nodes from which no result comes */
+bool is_trainable(const Graph *g, const Weight *weight); /* in this program */
+int64_t tensor_count(const Tensor *t);                 /* product of all dims */
+int64_t picture_count(const Tensor *t);                /* product of dims after the batch */
+int blocks_of(const Tensor *t);                        /* ceil(C / lanes) */
+int height_of(const Tensor *t);                        /* 1 for rank 2; W, C likewise */
+int width_of(const Tensor *t);
+int channels_of(const Tensor *t);
+size_t picture_size(const Tensor *t);                  /* numbers of one picture, halo and lanes included */
+int rows_of(const Graph *g, const Tensor *t);          /* pictures that it has room for */
+
+/* ==== The passes, in their order ========================================================================================= */
+
+Graph *build_graph(Model *m, ProgramKind kind, Phase *phase); /* build.c: layers to nodes, shapes known */
+void simplify(Graph *g);  /* simplify.c */
+void add_gradients(Graph *g); /* grad.c: gradients and updates of a training program */
+void fuse(Graph *g);      /* fuse.c */
+void select_algorithms(Graph *g); /* select.c: algorithm of each node, layout of each tensor, conversions */
+void schedule(Graph *g);  /* schedule.c: prepare, prefix, the rest; order of running */
+void plan(Graph *g);      /* plan.c: lifetimes, offsets */
+void check(const Graph *g, const char *after); /* check.c: verifies all that holds after that pass */
+void dump(const Graph *g, FILE *out);          /* dump.c */
+
+/* For Op.grad: t's gradient is (also) `grad`. */
+void add_grad(Graph *g, Tensor *t, Tensor *grad);
+/* For Op.select. Sees to it that operand `i` of n has these lanes (0: any; -1: lanes = C) and at least
+ * this halo (exact true: no more), by asking the producer or by a conversion node before n. */
+void want_layout(Graph *g, Node *n, int i, Layout least, bool exact);
+Layout layout_like(const Tensor *t);  /* lanes of t, no halo */
+Layout channels_last(const Tensor *t);
+/* The packed form `op` (OP_PACK) of weight operand i of n: one node for each (weight, op, attributes),
+ * prepared before the program if the weight does not change in it, else run at its first user. */
+void pack_weight(Graph *g, Node *n, int i, const Op *op, int64_t count);
+
+/* plan.c, for tests: offsets of `count` buffers alive in [first, last], sizes in bytes; returns the
+ * total. Greedy by size, then seeded moves in the order until the bound is met or `moves` are spent. */
+typedef struct {
+    size_t bytes, offset;
+    int first, last;
+} Buffer;
+size_t plan_buffers(Buffer *buffers, int count, int moves);
+size_t lower_bound(const Buffer *buffers, int count);
+/* Places weights, slots, packed forms, the shared plan and the loader's room: all programs known. */
+void plan_model(Model *m);
+
+/* ==== template.c, emit.c ================================================================================================= */
+
+/* Placeholders for the next kernel: "$X". */
+void set(Emit *e, const char *placeholder, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "$X" becomes the ten numbers of SHAPE(X, …): height, width, channels, lanes, top, left, height
+ * and width with halo, blocks, numbers a picture. */
+void set_shape(Emit *e, const char *placeholder, const Tensor *t);
+/* Instantiates template section `section` with the placeholders set so far (and $name), unless the
+ * same was made before, notes that it serves n, and prints the call: operands are n's in[] and out[].
+ * name: a C identifier that says op and shapes, made unique. tasks: a C expression of n. */
+void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks);
+/* A section that kernels of this file need once a level (inline functions), printed before them. */
+void need_section(Emit *e, const char *section);
+const char *fill_section(Emit *e, const char *section); /* the text, placeholders replaced and cleared */
+void emit_model(const Model *m, const char *out); /* "-": standard output */
+
+/* ==== summary.c, report.c =================================================================================================== */
+
+void print_summary(const Model *m, FILE *out, bool trainable, bool expand);
+void print_plan(const Model *m, FILE *out); /* tlc plan */
+void check_memory(const Model *m, int64_t limit); /* --max-memory: exit 6 with the largest batch that fits */
+
+#endif

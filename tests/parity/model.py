@@ -1,0 +1,204 @@
+"""A Keras model from a tlc model.json, layer for layer.
+
+Builds the flat functional model that tlc compiles: the layers of a base (VGG16, VGG19) stand in it
+under their own names, so that a weight is called "block1_conv1/kernel" on both sides. Anything that
+this file does not know is an error of Keras's or of a dictionary look-up: tests only use it on
+models that tlc accepts.
+"""
+
+import fnmatch
+import os
+import re
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from keras import layers as L  # noqa: E402
+from keras.applications import imagenet_utils  # noqa: E402
+
+MODES = {"vgg16": "caffe", "vgg19": "caffe", "resnet50": "caffe", "inception_v3": "tf",
+         "xception": "tf", "mobilenet": "tf", "mobilenet_v2": "tf", "densenet": "torch"}
+LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy,
+          "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+          "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+          "mean_squared_error": keras.losses.MeanSquaredError,
+          "mse": keras.losses.MeanSquaredError}
+CONVOLUTIONS = {"VGG16": (2, 2, 3, 3, 3), "VGG19": (2, 2, 4, 4, 4)}
+
+
+class Preprocess(L.Layer):
+    """preprocess_input as a layer."""
+
+    def __init__(self, mode, **kwargs):
+        super().__init__(**kwargs)
+        self.mode = mode
+
+    def call(self, x):
+        return imagenet_utils.preprocess_input(x, mode=self.mode)
+
+
+def tuples(value):
+    return tuple(tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def make_regularizer(spec):
+    return keras.regularizers.L2(spec.get("l2", 0.01)) if isinstance(spec, dict) else spec
+
+
+def make_loss(spec):
+    if isinstance(spec, str):
+        return LOSSES[spec]()
+    arguments = {key: value for key, value in spec.items() if key != "type"}
+    return getattr(keras.losses, spec["type"])(**arguments)
+
+
+def make_optimizer(spec):
+    if isinstance(spec, str):
+        return keras.optimizers.get(spec)
+    arguments = {key: value for key, value in spec.items() if key != "type"}
+    return getattr(keras.optimizers, spec["type"])(**arguments)
+
+
+def base_layers(spec):
+    """The layers of VGG16 or VGG19 as the list of Keras's base.layers; None for its input layer."""
+    made = [None]
+    for block, count in enumerate(CONVOLUTIONS[spec["type"]], 1):
+        filters = min(64 << (block - 1), 512)
+        for conv in range(1, count + 1):
+            made.append(L.Conv2D(filters, 3, padding="same", activation="relu",
+                                 name=f"block{block}_conv{conv}"))
+        made.append(L.MaxPooling2D(2, name=f"block{block}_pool"))
+    if spec.get("include_top", True):
+        activation = spec.get("classifier_activation", "softmax")
+        made += [L.Flatten(name="flatten"), L.Dense(4096, activation="relu", name="fc1"),
+                 L.Dense(4096, activation="relu", name="fc2"),
+                 L.Dense(spec.get("classes", 1000), activation=activation, name="predictions")]
+    elif spec.get("pooling") == "avg":
+        made.append(L.GlobalAveragePooling2D())
+    elif spec.get("pooling") == "max":
+        made.append(L.GlobalMaxPooling2D())
+    return cut(made, spec.get("first"), spec.get("last"))
+
+
+def cut(made, first, last):
+    """The layers from first to last, both by name or Python index, both inclusive."""
+    def place(at, default):
+        if at is None:
+            return default
+        if isinstance(at, int):
+            return at % len(made)
+        return next(i for i, layer in enumerate(made) if layer is not None and layer.name == at)
+
+    begin = max(place(first, 1), 1)
+    return [None] + made[begin:place(last, len(made) - 1) + 1]
+
+
+def make_layer(spec):
+    arguments = {key: tuples(value) for key, value in spec.items() if key not in ("type", "inputs")}
+    for key in list(arguments):
+        if key.endswith("_regularizer"):
+            arguments[key] = make_regularizer(arguments[key])
+    if spec["type"] == "preprocess_input":
+        name = arguments.pop("model", None)
+        arguments.setdefault("mode", MODES.get(name, "caffe"))
+        return Preprocess(**arguments)
+    return getattr(L, spec["type"])(**arguments)
+
+
+class Net:
+    """The Keras model of one model.json, with its weights by tlc's names."""
+
+    def __init__(self, spec):
+        keras.backend.clear_session()
+        self.spec = spec
+        self.bases = {}
+        tensors = {}
+        x = first = keras.Input(shape=tuple(spec["input"]["shape"]))
+        made = []
+        for item in spec["layers"]:
+            if item["type"] in CONVOLUTIONS:
+                name = item.get("name", item["type"].lower())
+                self.bases[name] = base_layers(item)
+                chain = [layer for layer in self.bases[name] if layer is not None]
+            else:
+                name, chain = item.get("name"), [make_layer(item)]
+            if "inputs" in item:
+                x = tensors[item["inputs"][0]]
+            for layer in chain:
+                x = layer(x)
+                made.append(layer)
+                tensors[layer.name] = x
+            tensors[name or chain[-1].name] = x
+        self.model = keras.Model(first, x)
+        self.layers = made
+        self.weights = {f"{layer.name}/{weight.name}": weight
+                        for layer in made for weight in layer.weights
+                        if weight.name in ("kernel", "bias")}
+
+    def assign(self, values):
+        for name, weight in self.weights.items():
+            weight.assign(values[name])
+
+    def values(self):
+        return {name: weight.numpy() for name, weight in self.weights.items()}
+
+    def frozen(self, pattern):
+        """The layers that one freeze pattern names."""
+        part = re.fullmatch(r"(\w+)\[(-?\d*):(-?\d*)\]", pattern)
+        if part and part[1] in self.bases:
+            begin, end = (int(text) if text else None for text in part.groups()[1:])
+            return [layer for layer in self.bases[part[1]][begin:end] if layer is not None]
+        if pattern in self.bases:
+            return [layer for layer in self.bases[pattern] if layer is not None]
+        return [layer for layer in self.layers if fnmatch.fnmatchcase(layer.name, pattern)]
+
+    def start(self, name):
+        """Begins a phase: what is trainable, the loss, a fresh optimizer."""
+        phase = next(item for item in self.spec["phases"] if item["name"] == name)
+        self.model.trainable = True
+        for pattern in phase.get("freeze", []):
+            for layer in self.frozen(pattern):
+                layer.trainable = False
+        self.batch = phase.get("batch_size", 32)
+        self.optimizer = make_optimizer(phase["optimizer"])
+        self.model.compile(optimizer=self.optimizer, loss=make_loss(phase["loss"]))
+        self.optimizer.build(self.model.trainable_variables)
+
+    def gradients(self, x, y):
+        """Loss and gradients of one training step, as Keras's own train_step takes them."""
+        with tf.GradientTape() as tape:
+            loss = self.model.compute_loss(x, y, self.model(x, training=True), training=True)
+        return loss, tape.gradient(loss, self.model.trainable_variables)
+
+    def named(self, gradients):
+        names = {id(weight): name for name, weight in self.weights.items()}
+        return {names[id(weight)]: value.numpy()
+                for weight, value in zip(self.model.trainable_variables, gradients)}
+
+    def first_gradients(self, x, y, compiled=False):
+        """The gradients of the first batch of the phase, by weight name."""
+        step = tf.function(self.gradients) if compiled else self.gradients
+        return self.named(step(x[: self.batch], y[: self.batch])[1])
+
+    def train(self, x, y, steps, compiled=False):
+        """The loss of each of so many steps over the batches in order, again and again."""
+        def update(rows, labels):
+            loss, gradients = self.gradients(rows, labels)
+            self.optimizer.apply(gradients, self.model.trainable_variables)
+            return loss
+
+        step = tf.function(update) if compiled else update
+        starts = range(0, len(x), self.batch)
+        losses = []
+        for number in range(steps):
+            at = starts[number % len(starts)]
+            losses.append(float(step(x[at: at + self.batch], y[at: at + self.batch])))
+        return losses
+
+    def predict(self, x, compiled=False):
+        call = tf.function(self.model.call) if compiled else self.model
+        parts = [call(x[at: at + 8], training=False).numpy() for at in range(0, len(x), 8)]
+        return parts[0] if len(parts) == 1 else tf.concat(parts, 0).numpy()
