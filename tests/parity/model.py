@@ -14,10 +14,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+# TensorFlow writes notices to stderr while it is loaded, whatever its log level.
+_stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+os.dup2(_null, 2)
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
+os.dup2(_stderr, 2)
 from keras import layers as L  # noqa: E402
 from keras.applications import imagenet_utils  # noqa: E402
+
+tf.get_logger().setLevel("ERROR")
 
 MODES = {"vgg16": "caffe", "vgg19": "caffe", "resnet50": "caffe", "inception_v3": "tf",
          "xception": "tf", "mobilenet": "tf", "mobilenet_v2": "tf", "densenet": "torch"}
