@@ -98,8 +98,10 @@ RtJson *rt_json_parse(const char *text, size_t bytes, char *error, size_t error_
 void rt_json_free(RtJson *json);
 const RtJson *rt_json_get(const RtJson *object, const char *key);
 const RtJson *rt_json_at(const RtJson *array, size_t index); /* in an object: the index-th member */
+const RtJson *rt_json_next(const RtJson *member); /* the one after it, or NULL */
 const char *rt_json_key(const RtJson *member);
 size_t rt_json_count(const RtJson *array_or_object);
+bool rt_json_is_array(const RtJson *json);
 const char *rt_json_text(const RtJson *string);                   /* NULL if not a string */
 bool rt_json_integer(const RtJson *number, int64_t *value);       /* exact integers only */
 bool rt_json_number(const RtJson *number, double *value);

@@ -1,0 +1,454 @@
+/* h5.c: reads the weight files of Keras, which are HDF5.
+ *
+ * HDF5 is a hostile format to read: a valid file can point at any other file of the machine (soft
+ * and external links, external storage, virtual data sets), declare sizes without end, or ask for
+ * a plug-in to be loaded. So nothing is opened by a path: each part of a path must be a hard link.
+ * A data set's storage and size are checked before the library is asked for a byte of it, and every
+ * list is bounded. What remains is trust in the library itself. */
+#define _GNU_SOURCE /* strverscmp */
+#include <hdf5.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum {
+    MAX_SETS = 8192,      /* weights in a file; ResNet152 has 932 */
+    MAX_NAMES = 8192,     /* names in an attribute, links in a group */
+    MAX_NAME = 4096,      /* bytes of a name or path */
+    MAX_LIST = 16 << 20,  /* bytes of an attribute of fixed-length names */
+    MAX_NESTING = 8,      /* models within models */
+    MAX_GROUPS = 65536,   /* objects opened: a cycle of hard links has no other end */
+    MAX_INFLATION = 1000, /* bytes declared for each byte stored */
+};
+static const uint64_t max_bytes = UINT64_C(1) << 32;
+
+typedef struct {
+    RtH5Entry entry;
+    hid_t id;
+} DataSet;
+
+struct RtH5 {
+    char *path;
+    hid_t file;
+    RtH5Kind kind;
+    DataSet *sets;
+    size_t count;
+    int opened;
+};
+
+typedef struct {
+    char **names;
+    size_t count;
+} Names;
+
+static _Noreturn void refuse(const RtH5 *file, const char *object, const char *why)
+{
+    rt_die(RT_BAD_WEIGHTS, "take weight files only from where you trust, and compare their md5",
+           "%s: %s: %s", file->path, object, why);
+}
+
+/* ---- Objects, by hard links only --------------------------------------------------------------
+ */
+
+/* The member `name` of a group; -1 if there is none. */
+static hid_t open_member(RtH5 *file, hid_t group, const char *name, const char *path)
+{
+    H5L_info_t link;
+    if (strcmp(name, ".") == 0) refuse(file, path, "\".\" is no name");
+    if (H5Lget_info(group, name, &link, H5P_DEFAULT) < 0) return -1;
+    if (link.type != H5L_TYPE_HARD)
+        refuse(file, path, "is a soft, external or user-defined link; links are not followed");
+    if (++file->opened > MAX_GROUPS) refuse(file, path, "too many objects, or a cycle of them");
+    hid_t id = H5Oopen(group, name, H5P_DEFAULT);
+    if (id < 0) refuse(file, path, "is damaged");
+    return id;
+}
+
+/* The object at `path`, from the root, whose parts are tried one by one; -1 if there is none. */
+static hid_t open_path(RtH5 *file, const char *path)
+{
+    hid_t id = H5Gopen2(file->file, "/", H5P_DEFAULT);
+    char *parts = rt_format("%s", path), *rest = NULL;
+    for (char *part = strtok_r(parts, "/", &rest); part && id >= 0;
+         part = strtok_r(NULL, "/", &rest)) {
+        hid_t member = H5Iget_type(id) == H5I_GROUP ? open_member(file, id, part, path) : -1;
+        H5Oclose(id);
+        id = member;
+    }
+    free(parts);
+    return id;
+}
+
+/* A group that must be there. */
+static hid_t open_group(RtH5 *file, const char *path)
+{
+    hid_t id = open_path(file, path);
+    if (id < 0) refuse(file, path, "is listed but not in the file");
+    if (H5Iget_type(id) != H5I_GROUP) refuse(file, path, "is not a group");
+    return id;
+}
+
+static bool has_group(RtH5 *file, const char *path)
+{
+    hid_t id = open_path(file, path);
+    bool found = id >= 0 && H5Iget_type(id) == H5I_GROUP;
+    if (id >= 0) H5Oclose(id);
+    return found;
+}
+
+/* ---- Lists of names
+ * ------------------------------------------------------------------------------ */
+
+static void add_name(Names *list, const char *text, size_t length)
+{
+    list->names = rt_grow(list->names, list->count + 1, sizeof *list->names);
+    list->names[list->count++] = rt_format("%.*s", (int)length, text);
+}
+
+static void free_names(Names *list)
+{
+    for (size_t i = 0; i < list->count; i++) free(list->names[i]);
+    free(list->names);
+    *list = (Names){0};
+}
+
+static void check_name(const RtH5 *file, const char *path, const char *name)
+{
+    if (!name || !*name || strnlen(name, MAX_NAME) == MAX_NAME)
+        refuse(file, path, "holds an empty or overlong name");
+}
+
+/* Strings of varying length, as h5py 3 writes them. */
+static bool add_varying(Names *list, hid_t attribute, hid_t type, hid_t space, size_t n)
+{
+    char **texts = rt_alloc(n, sizeof *texts);
+    hid_t memory = H5Tcopy(H5T_C_S1);
+    H5Tset_size(memory, H5T_VARIABLE);
+    H5Tset_cset(memory, H5Tget_cset(type));
+    bool read = H5Aread(attribute, memory, texts) >= 0;
+    for (size_t i = 0; read && i < n; i++)
+        add_name(list, texts[i] ? texts[i] : "", texts[i] ? strnlen(texts[i], MAX_NAME) : 0);
+    if (read) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, texts);
+    H5Tclose(memory);
+    free(texts);
+    return read;
+}
+
+/* Strings of one length, padded with NUL, as h5py 2 and Keras 1 wrote them. */
+static bool add_fixed(Names *list, hid_t attribute, hid_t type, size_t n)
+{
+    size_t size = H5Tget_size(type);
+    if (!size || size > MAX_LIST / n) return false;
+    char *texts = rt_alloc(n, size);
+    bool read = H5Aread(attribute, type, texts) >= 0;
+    for (size_t i = 0; read && i < n; i++)
+        add_name(list, texts + i * size, strnlen(texts + i * size, size));
+    free(texts);
+    return read;
+}
+
+/* Appends the strings of an attribute. Returns false if there is no such attribute. An empty list
+ * has the type float64: numpy's default. */
+static bool add_attribute(const RtH5 *file, hid_t object, const char *path, const char *name,
+                          Names *list)
+{
+    if (H5Aexists(object, name) <= 0) return false;
+    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
+    if (attribute < 0) refuse(file, path, "has an attribute that is damaged");
+    hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
+    hssize_t n = H5Sget_simple_extent_npoints(space);
+    if (n < 0 || n > MAX_NAMES || list->count + (size_t)n > MAX_NAMES)
+        refuse(file, path, "has an attribute of too many names");
+    if (n > 0) {
+        bool read =
+            H5Tget_class(type) == H5T_STRING &&
+            (H5Tis_variable_str(type) > 0 ? add_varying(list, attribute, type, space, (size_t)n)
+                                          : add_fixed(list, attribute, type, (size_t)n));
+        if (!read) refuse(file, path, "has an attribute that is not a list of names");
+    }
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    return true;
+}
+
+/* Appends the list `name` of an object; one too large for an attribute lies in name0, name1, … */
+static bool add_list(const RtH5 *file, hid_t object, const char *path, const char *name,
+                     Names *list)
+{
+    bool found = add_attribute(file, object, path, name, list), more = !found;
+    for (int i = 0; more && i < MAX_NAMES; i++) {
+        char *part = rt_format("%s%d", name, i);
+        more = add_attribute(file, object, path, part, list);
+        found |= more;
+        free(part);
+    }
+    for (size_t i = 0; i < list->count; i++) check_name(file, path, list->names[i]);
+    return found;
+}
+
+/* ---- Data sets
+ * ------------------------------------------------------------------------------------- */
+
+/* Where the bytes are: here, and plainly. Before anything else is asked of the data set, for the
+ * library opens the sources of a virtual one when asked for its shape. */
+static void check_storage(const RtH5 *file, const char *path, hid_t properties)
+{
+    H5D_layout_t layout = H5Pget_layout(properties);
+    if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
+        refuse(file, path, "is a virtual data set, which may read other files");
+    if (H5Pget_external_count(properties) != 0) refuse(file, path, "is stored in other files");
+    int filters = H5Pget_nfilters(properties);
+    if (filters < 0 || filters > 8) refuse(file, path, "has too many filters");
+    for (int i = 0; i < filters; i++) {
+        unsigned flags, parameters[8];
+        size_t count = 8;
+        H5Z_filter_t filter =
+            H5Pget_filter2(properties, (unsigned)i, &flags, &count, parameters, 0, NULL, NULL);
+        if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE)
+            refuse(file, path, "needs a filter other than deflate and shuffle");
+    }
+}
+
+static void check_type(const RtH5 *file, const char *path, hid_t id)
+{
+    hid_t type = H5Dget_type(id);
+    size_t size = H5Tget_size(type);
+    if (H5Tget_class(type) != H5T_FLOAT || (size != 2 && size != 4 && size != 8))
+        refuse(file, path, "does not hold floating-point numbers of 16, 32 or 64 bits");
+    H5Tclose(type);
+}
+
+/* Product of n sizes and of `size`; refused when it passes the bound. */
+static uint64_t checked_bytes(const RtH5 *file, const char *path, const hsize_t *dims, int n,
+                              uint64_t size)
+{
+    for (int i = 0; i < n; i++)
+        if (__builtin_mul_overflow(size, (uint64_t)dims[i], &size) || size > max_bytes)
+            refuse(file, path, "declares more than 4 GiB");
+    return size;
+}
+
+static void check_shape(const RtH5 *file, hid_t id, hid_t properties, RtH5Entry *entry)
+{
+    hsize_t dims[H5S_MAX_RANK] = {0};
+    hid_t space = H5Dget_space(id), type = H5Dget_type(id);
+    uint64_t size = H5Tget_size(type);
+    entry->rank = H5Sget_simple_extent_ndims(space);
+    if (entry->rank < 0 || entry->rank > RT_MAX_RANK ||
+        H5Sget_simple_extent_type(space) == H5S_NULL)
+        refuse(file, entry->path, "has too many dimensions, or no shape");
+    H5Sget_simple_extent_dims(space, dims, NULL);
+    uint64_t bytes = checked_bytes(file, entry->path, dims, entry->rank, size);
+    if (bytes / MAX_INFLATION > H5Dget_storage_size(id) || (bytes && !H5Dget_storage_size(id)))
+        refuse(file, entry->path, "declares far more data than the file holds");
+    for (int i = 0; i < entry->rank; i++) entry->dims[i] = (int64_t)dims[i];
+    if (H5Pget_layout(properties) == H5D_CHUNKED) {
+        int rank = H5Pget_chunk(properties, RT_MAX_RANK, dims);
+        uint64_t chunk = checked_bytes(file, entry->path, dims, rank, size);
+        if (chunk > bytes && chunk > 1 << 20)
+            refuse(file, entry->path, "has chunks larger than itself");
+    }
+    H5Tclose(type);
+    H5Sclose(space);
+}
+
+/* Takes over id. */
+static void add_set(RtH5 *file, hid_t id, const char *layer, const char *path, int index)
+{
+    if (H5Iget_type(id) != H5I_DATASET) refuse(file, path, "is not a data set");
+    if (file->count == MAX_SETS) refuse(file, path, "is one weight too many");
+    DataSet set = {.id = id};
+    set.entry.layer = layer ? rt_format("%s", layer) : NULL;
+    set.entry.path = rt_format("%s", path);
+    set.entry.name = strrchr(set.entry.path, '/') + 1;
+    set.entry.index = index;
+    hid_t properties = H5Dget_create_plist(id);
+    if (properties < 0) refuse(file, path, "is damaged");
+    check_storage(file, path, properties);
+    check_type(file, path, id);
+    check_shape(file, id, properties, &set.entry);
+    H5Pclose(properties);
+    file->sets = rt_grow(file->sets, file->count + 1, sizeof set);
+    file->sets[file->count++] = set;
+}
+
+/* ---- Keras 1 and 2, and .h5 of Keras 3
+ * --------------------------------------------------------------- */
+
+static void list_layer(RtH5 *file, const char *root, const char *layer)
+{
+    Names weights = {0};
+    char *path = rt_format("%s%s", root, layer);
+    hid_t group = open_group(file, path);
+    if (!add_list(file, group, path, "weight_names", &weights))
+        refuse(file, path, "has no attribute weight_names");
+    H5Oclose(group);
+    for (size_t i = 0; i < weights.count; i++) {
+        char *place = rt_format("%s/%s", path, weights.names[i]);
+        hid_t id = open_path(file, place);
+        if (id < 0) refuse(file, place, "is named in weight_names but not in the file");
+        add_set(file, id, layer, place, (int)i);
+        free(place);
+    }
+    free_names(&weights);
+    free(path);
+}
+
+/* Returns false if there is no legacy file at root, which ends with a slash. */
+static bool list_legacy(RtH5 *file, const char *root)
+{
+    Names layers = {0};
+    hid_t group = open_group(file, root);
+    bool found = add_list(file, group, root, "layer_names", &layers);
+    H5Oclose(group);
+    for (size_t i = 0; i < layers.count; i++) list_layer(file, root, layers.names[i]);
+    free_names(&layers);
+    return found;
+}
+
+/* ---- Keras 3: .weights.h5
+ * ------------------------------------------------------------------------------ */
+
+/* The data sets vars/0, vars/1, … of one layer; its name is told since Keras 3.10. */
+static void list_vars(RtH5 *file, const char *layer)
+{
+    Names name = {0};
+    char *path = rt_format("%s/vars", layer);
+    hid_t vars = open_path(file, path), id = -1;
+    if (vars >= 0 && H5Iget_type(vars) == H5I_GROUP) {
+        add_attribute(file, vars, path, "name", &name);
+        for (int i = 0; i == 0 || id >= 0; i++) {
+            char *place = rt_format("%s/%d", path, i);
+            id = open_path(file, place);
+            if (id >= 0) add_set(file, id, name.count ? name.names[0] : NULL, place, i);
+            free(place);
+        }
+    }
+    if (vars >= 0) H5Oclose(vars);
+    free_names(&name);
+    free(path);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names of the members of a group: dense, dense_1, dense_2, … dense_10. */
+static Names members(const RtH5 *file, hid_t group, const char *path)
+{
+    Names list = {0};
+    H5G_info_t info;
+    if (H5Gget_info(group, &info) < 0 || info.nlinks > MAX_NAMES)
+        refuse(file, path, "is damaged, or has too many members");
+    for (hsize_t i = 0; i < info.nlinks; i++) {
+        char name[MAX_NAME];
+        ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name,
+                                            sizeof name, H5P_DEFAULT);
+        if (length <= 0 || length >= MAX_NAME) refuse(file, path, "has a member without a name");
+        add_name(&list, name, (size_t)length);
+    }
+    qsort(list.names, list.count, sizeof *list.names, compare_names);
+    return list;
+}
+
+static void list_container(RtH5 *file, const char *container, int depth);
+
+/* The layers of a model: those in `layers`, which 2.13 called otherwise. */
+static bool list_model(RtH5 *file, const char *model, int depth)
+{
+    static const char *const folders[] = {"layers", "_layer_checkpoint_dependencies"};
+    bool found = false;
+    for (int i = 0; i < 2 && !found; i++) {
+        char *path = rt_format("%s/%s", model, folders[i]);
+        found = has_group(file, path);
+        if (found) list_container(file, path, depth + 1);
+        free(path);
+    }
+    return found;
+}
+
+static void list_container(RtH5 *file, const char *container, int depth)
+{
+    if (depth > MAX_NESTING) refuse(file, container, "models are nested too deep");
+    hid_t group = open_group(file, container);
+    Names layers = members(file, group, container);
+    H5Oclose(group);
+    for (size_t i = 0; i < layers.count; i++) {
+        char *path = rt_format("%s/%s", container, layers.names[i]);
+        if (has_group(file, path)) {
+            list_vars(file, path);
+            list_model(file, path, depth);
+        }
+        free(path);
+    }
+    free_names(&layers);
+}
+
+/* ---- The file
+ * ---------------------------------------------------------------------------------------- */
+
+static void list_file(RtH5 *file)
+{
+    file->kind = RT_H5_LEGACY;
+    if (list_legacy(file, "/")) return;
+    if (has_group(file, "/model_weights") && list_legacy(file, "/model_weights/")) return;
+    file->kind = RT_H5_V3;
+    if (!list_model(file, "", 0))
+        refuse(file, "/", "no weights of Keras in it: neither layer_names nor layers");
+}
+
+/* An opener that refuses what is no plain file and never loads a plug-in. */
+static hid_t open_file(const char *path)
+{
+    size_t bytes;
+    const unsigned char *data = rt_map(path, SIZE_MAX, RT_BAD_WEIGHTS, &bytes);
+    rt_unmap(data, bytes);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5PLset_loading_state(0);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access);
+    H5Pclose(access);
+    if (id < 0)
+        rt_die(RT_BAD_WEIGHTS, "fetch it again, and compare its size and md5",
+               "%s: not a whole HDF5 file (%zu bytes)", path, bytes);
+    return id;
+}
+
+RtH5 *rt_h5_open(const char *path)
+{
+    RtH5 *file = rt_alloc(1, sizeof *file);
+    file->path = rt_format("%s", path);
+    file->file = open_file(path);
+    list_file(file);
+    return file;
+}
+
+RtH5Kind rt_h5_kind(const RtH5 *file) { return file->kind; }
+
+size_t rt_h5_count(const RtH5 *file) { return file->count; }
+
+const RtH5Entry *rt_h5_entry(const RtH5 *file, size_t index) { return &file->sets[index].entry; }
+
+void rt_h5_read(RtH5 *file, size_t index, real *values)
+{
+    hid_t memory = sizeof(real) == sizeof(double) ? H5T_NATIVE_DOUBLE : H5T_NATIVE_FLOAT;
+    if (H5Dread(file->sets[index].id, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        refuse(file, file->sets[index].entry.path, "cannot be read: damaged");
+}
+
+void rt_h5_close(RtH5 *file)
+{
+    for (size_t i = 0; i < file->count; i++) {
+        H5Oclose(file->sets[i].id);
+        free(file->sets[i].entry.layer);
+        free(file->sets[i].entry.path);
+    }
+    free(file->sets);
+    H5Fclose(file->file);
+    free(file->path);
+    free(file);
+}
