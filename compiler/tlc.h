@@ -34,6 +34,7 @@ typedef struct Tensor Tensor;
 typedef struct Node Node;
 typedef struct Graph Graph;
 typedef struct Emit Emit;
+typedef struct Packed Packed;
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
 
@@ -167,6 +168,16 @@ struct Phase {
     int slot_count;
 };
 
+/* Another form of a weight: one for each (weight, op, variant). */
+struct Packed {
+    const Weight *weight;
+    const Op *op;
+    int variant;
+    const char *id;   /* "block1_conv1_kernel_packed" */
+    int64_t count;
+    size_t offset;
+};
+
 struct Model {
     const char *file;  /* for messages: its name as given on the command line */
     const char *name;  /* a C identifier */
@@ -183,7 +194,7 @@ struct Model {
     int weight_count;
     Graph **programs;  /* inference; then for each phase: evaluation, training */
     int program_count;
-    Tensor **packed;   /* prepared forms of weights, shared by programs that leave the weight alone */
+    Packed **packed;   /* prepared forms of weights, shared by programs that leave the weight alone */
     int packed_count;
     size_t weight_bytes, slot_bytes, packed_bytes, plan_bytes, batch_bytes, arena_bytes;
     size_t slot_offset, packed_offset, plan_offset, batch_offset;
@@ -215,7 +226,9 @@ struct Tensor {
     int64_t dims[MAX_RANK]; /* dims[0] is the batch when has_batch */
     bool has_batch;
     Layout layout;        /* of has_batch tensors; by select */
-    Weight *weight;       /* TENSOR_WEIGHT, _PACKED: of which; gradients of weights: for which */
+    bool layout_fixed;    /* select may not enlarge the halo any more */
+    Weight *weight;       /* TENSOR_WEIGHT: which */
+    Packed *packed;       /* TENSOR_PACKED: which */
     Slot *slot;           /* TENSOR_SLOT */
     Node *producer;       /* NULL for inputs, weights, slots */
     Node **users;         /* consumers, each once per operand */
@@ -278,6 +291,7 @@ enum { /* Op.flags: what passes may ask, so that no pass tests an op's name */
     OP_PACK = 256,       /* makes another form of a weight */
     OP_BASE = 512,       /* a pretrained network: build expands it into layers at parse time */
     OP_FUSES = 1024,     /* has an epilogue: fuse may give it an activation */
+    OP_FUSES_UPDATE = 2048, /* makes a weight's gradient and can apply the update in its last store */
 };
 
 struct Op {
@@ -296,6 +310,9 @@ struct Op {
     bool (*simplify)(Graph *g, Node *n);
     /* Adds the nodes that compute gradients of in[] from out[0]->grad, by add_grad. */
     void (*grad)(Graph *g, Node *n);
+    /* Name of the function on vectors, act_NAME, that does all that n does, or NULL: lets fuse put n
+     * into its producer's epilogue. Optional. */
+    const char *(*epilogue)(const Node *n);
     /* Sets layouts of out[], asks for those of in[] (want_layout), may set variant and add
      * workspace and pack nodes. NULL: in any layout without regard to the halo, out like in[0]. */
     void (*select)(Graph *g, Node *n);
@@ -474,8 +491,9 @@ void add_grad(Graph *g, Tensor *t, Tensor *grad);
 void want_layout(Graph *g, Node *n, int i, Layout least, bool exact);
 Layout layout_like(const Tensor *t);  /* lanes of t, no halo */
 Layout channels_last(const Tensor *t);
-/* The packed form `op` (OP_PACK) of weight operand i of n: one node for each (weight, op, attributes),
- * prepared before the program if the weight does not change in it, else run at its first user. */
+/* Replaces weight operand i of n by its packed form of `count` numbers, made by a node of `op`
+ * (OP_PACK) with n's attributes and variant: prepared before the program if the weight does not
+ * change in it, else run before its first user. One node for each (weight, op, variant). */
 void pack_weight(Graph *g, Node *n, int i, const Op *op, int64_t count);
 
 /* plan.c, for tests: offsets of `count` buffers alive in [first, last], sizes in bytes; returns the

@@ -42,7 +42,7 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_LEVELS } RtLevel;
 #define RT_HAS_X86_LEVELS 1
 #define RT_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define RT_TARGET_AVX512 \
-    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512")))
+    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
 #endif
 
 /* ---- A run, and a kernel call -------------------------------------------------------------- */

@@ -1,0 +1,78 @@
+/* grad.c: gradients and updates, as ordinary nodes of the same graph.
+ *
+ * Requires: shapes, a loss. Provides, in training programs: behind the forward nodes, in reverse
+ * order, the nodes that compute the gradient of every tensor below which a trainable weight lies; an
+ * update for every trainable weight; in_prefix on the forward nodes and tensors that no trainable
+ * weight influences. Inference and evaluation are one prefix. */
+#include "tlc.h"
+
+static bool any_needs_grad(const Node *n)
+{
+    for (int i = 0; i < n->in_count; i++)
+        if (n->in[i]->needs_grad) return true;
+    return false;
+}
+
+/* A trainable weight reaches a tensor through every op but those that pass no gradient. */
+static void mark_needs(Graph *g)
+{
+    for (int i = 0; i < g->tensor_count; i++) {
+        Tensor *t = g->tensors[i];
+        t->needs_grad = t->kind == TENSOR_WEIGHT && is_trainable(g, t->weight);
+    }
+    for (int i = 0; i < g->node_count; i++) {
+        Node *n = g->nodes[i];
+        const bool needs = any_needs_grad(n);
+        if (needs && !n->op->grad) error_node(n, NULL, "no gradient passes through it");
+        n->in_prefix = !needs;
+        for (int o = 0; o < n->out_count; o++) {
+            n->out[o]->needs_grad = needs;
+            n->out[o]->in_prefix = !needs;
+        }
+    }
+}
+
+void add_grad(Graph *g, Tensor *t, Tensor *grad)
+{
+    if (!t->needs_grad) return;
+    if (!t->grad) {
+        t->grad = grad;
+        return;
+    }
+    Node *origin = grad->producer;
+    t->grad = add_node(g, find_op("add"), format("d_%s", t->name), origin->layer, NULL,
+                       (Tensor *[]){t->grad, grad, NULL});
+}
+
+/* The gradient of a weight is whole once the first of its forward users has been passed. */
+static bool is_first_user(const Graph *g, const Tensor *weight, int place)
+{
+    for (int i = 0; i < place; i++)
+        for (int j = 0; j < g->nodes[i]->in_count; j++)
+            if (g->nodes[i]->in[j] == weight) return false;
+    return true;
+}
+
+static void add_updates(Graph *g, const Node *n, int place)
+{
+    for (int i = 0; i < n->in_count; i++) {
+        Tensor *t = n->in[i];
+        if (t->kind == TENSOR_WEIGHT && t->grad && is_first_user(g, t, place))
+            add_update(g, t->weight, t->grad);
+    }
+}
+
+void add_gradients(Graph *g)
+{
+    mark_needs(g);
+    if (g->kind != PROGRAM_TRAIN) return;
+    for (int i = g->node_count - 1; i >= 0; i--) {
+        Node *n = g->nodes[i];
+        if (n->in_prefix) continue;
+        if (n->out[0] == g->loss || n->out[0]->grad) {
+            n->op->grad(g, n);
+            add_updates(g, n, i);
+        }
+    }
+    remove_dead(g);
+}
