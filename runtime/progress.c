@@ -16,7 +16,7 @@ static const double INTERVAL = 0.05; /* between two drawings */
 
 struct RtProgress {
     const char *title;
-    size_t steps, done;
+    size_t steps, done, first;             /* first: `done` at the first call */
     double start, first_done, last_drawn; /* moments */
     bool terminal;
 };
@@ -50,8 +50,8 @@ double rt_seconds(void)
 static double step_seconds(const RtProgress *progress, double now)
 {
     if (progress->done == 0) return 0;
-    if (progress->done == 1) return now - progress->start;
-    return (now - progress->first_done) / (double)(progress->done - 1);
+    if (progress->done == progress->first) return now - progress->start;
+    return (now - progress->first_done) / (double)(progress->done - progress->first);
 }
 
 static void add_step_time(Line *line, double seconds)
@@ -140,7 +140,7 @@ void rt_progress_step(RtProgress *progress, size_t done, const RtLog *logs, int 
     if (!progress) return;
     progress->done = done;
     double now = rt_seconds();
-    if (done == 1) progress->first_done = now;
+    if (!progress->first) progress->first = done, progress->first_done = now;
     if (!progress->terminal || now - progress->last_drawn < INTERVAL) return;
     flockfile(stderr);
     draw_bar(progress, logs, count, false);

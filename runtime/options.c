@@ -1,0 +1,358 @@
+/* options.c: the command line of a generated program. Two tables, of commands and of options, are
+ * all there is to know: parsing, --help and the messages come from them. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum { TRAIN = 1, EVALUATE = 2, PREDICT = 4, FEATURES = 8, SUMMARY = 16, BENCH = 32 };
+
+typedef struct {
+    const char *name, *operands, *help;
+    int bit;
+} Command;
+
+static const Command commands[] = {
+    {"train", "--data DIR", "train on a folder of pictures, or on arrays, through all phases",
+     TRAIN},
+    {"evaluate", "--data DIR", "print loss and metrics of trained weights", EVALUATE},
+    {"predict", "IMAGE...", "print the classes of pictures", PREDICT},
+    {"features", "--data DIR -o FILE", "write the model's output for every picture", FEATURES},
+    {"summary", "", "print the layers and their sizes", SUMMARY},
+    {"bench", "", "measure the speed of inference and of training steps", BENCH},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+typedef enum { TEXT, INTEGER, SEED, FRACTION, FLAG, NO_FLAG } Type;
+
+typedef struct {
+    const char *name, *argument; /* NULL for flags */
+    int commands;
+    Type type;
+    size_t offset; /* in RtOptions */
+    int most;      /* INTEGER: 1..most */
+    const char *help;
+} Option;
+
+enum { MANY = 1000000000 };
+
+#define AT(member) offsetof(RtOptions, member)
+static const Option options_table[] = {
+    {"--data", "DIR", TRAIN | EVALUATE | FEATURES, TEXT, AT(data), 0,
+     "pictures, one folder a class, or arrays x and y in an .npz file"},
+    {"--validation", "DIR", TRAIN, TEXT, AT(validation), 0, "pictures or arrays to validate on"},
+    {"--validation-split", "F", TRAIN, FRACTION, AT(validation_split), 0,
+     "or: validate on this fraction of --data"},
+    {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES, TEXT, AT(weights), 0,
+     ".h5, .weights.h5 or .safetensors"},
+    {"--out", "DIR", TRAIN, TEXT, AT(out), 0, "where results go (default runs/NAME)"},
+    {"--phase", "NAME", TRAIN | EVALUATE, TEXT, AT(phase), 0, "this phase only"},
+    {"--epochs", "N", TRAIN, INTEGER, AT(epochs), MANY, "epochs of each phase"},
+    {"--steps", "N", TRAIN, INTEGER, AT(steps), MANY, "stop after N steps in all"},
+    {"--seed", "N", TRAIN, SEED, AT(seed), 0, "of all random numbers (default 0)"},
+    {"--no-shuffle", NULL, TRAIN, NO_FLAG, AT(shuffle), 0, "keep the order of the data"},
+    {"--trace", "FILE.npz", TRAIN, TEXT, AT(trace), 0,
+     "write losses, weights and optimizer state to an .npz file"},
+    {"--strict", NULL, TRAIN | EVALUATE | FEATURES, FLAG, AT(strict), 0,
+     "stop at a picture that cannot be read"},
+    {"--input", "FILE.npy", PREDICT, TEXT, AT(input), 0, "an array of pictures (N,H,W,C)"},
+    {"--output", "FILE.npy", PREDICT | FEATURES, TEXT, AT(output), 0,
+     "array to write, one row a picture; also -o"},
+    {"--top", "K", PREDICT, INTEGER, AT(top), MANY, "classes to print (default 5)"},
+    {"--json", NULL, EVALUATE | PREDICT, FLAG, AT(json), 0, "results as JSON"},
+    {"--batch", "N", BENCH, INTEGER, AT(batch), MANY, "pictures at once"},
+    {"--repeat", "N", BENCH, INTEGER, AT(repeat), MANY, "measurements of each (default 10)"},
+    {"--layers", NULL, SUMMARY | BENCH, FLAG, AT(layers), 0,
+     "summary: the layers of bases too; bench: each kernel"},
+    {"--threads", "N", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH, INTEGER, AT(threads), 1024,
+     "threads that compute (default: all CPUs)"},
+    {"--quiet", NULL, TRAIN | EVALUATE | FEATURES, FLAG, AT(quiet), 0, "show no progress"},
+};
+enum { OPTIONS = sizeof options_table / sizeof *options_table };
+
+/* ---- Help ----------------------------------------------------------------------------------- */
+
+static void print_general_help(const RtModel *model)
+{
+    printf("usage: %s COMMAND [OPTION...]\n\n%s: input %d x %d x %d\n\ncommands:\n", rt_program,
+           model->name, model->height, model->width, model->channels);
+    for (int i = 0; i < COMMANDS; i++)
+        printf("  %-10s %-20s %s\n", commands[i].name, commands[i].operands, commands[i].help);
+    printf("\n%s COMMAND --help lists the options of a command.\n", rt_program);
+    printf("%s --version tells what the program was made from.\n", rt_program);
+    if (model->phase_count) printf("\nphases:\n");
+    for (int i = 0; i < model->phase_count; i++) {
+        const RtPhase *phase = &model->phases[i];
+        printf("  %-10s %d epochs, batches of %d, %s(%g), %s\n", phase->name, phase->epochs,
+               phase->batch, phase->optimizer, phase->learning_rate, phase->loss_name);
+    }
+}
+
+static void print_command_help(const Command *command)
+{
+    printf("usage: %s %s %s%s[OPTION...]\n%s\n\noptions:\n", rt_program, command->name,
+           command->operands, *command->operands ? " " : "", command->help);
+    for (int i = 0; i < OPTIONS; i++) {
+        const Option *option = &options_table[i];
+        if (!(option->commands & command->bit)) continue;
+        printf("  %s %-*s %s\n", option->name, 26 - (int)strlen(option->name),
+               option->argument ? option->argument : "", option->help);
+    }
+}
+
+static void print_version(const RtModel *model)
+{
+    printf("%s, graph %s, by tlc %s\n", model->name, model->hash, model->tlc);
+}
+
+/* ---- Near names ------------------------------------------------------------------------------ */
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+/* Levenshtein's distance; names here are short, longer ones count as far. */
+static int edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 64 };
+    size_t length = strlen(b);
+    int row[LONGEST + 1];
+    if (length > LONGEST) return LONGEST;
+    for (size_t j = 0; j <= length; j++) row[j] = (int)j;
+    for (size_t i = 0; a[i]; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i + 1;
+        for (size_t j = 1; j <= length; j++) {
+            int above = row[j];
+            row[j] = least(least(above, row[j - 1]) + 1, diagonal + (a[i] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[length];
+}
+
+/* "did you mean NAME?" for the nearest of names, or `otherwise` if none is near. */
+static const char *suggest(const char *given, const char *const *names, int count,
+                           const char *otherwise)
+{
+    int best = -1, distance = 1 + (int)strlen(given) / 3;
+    for (int i = 0; i < count; i++) {
+        int d = edit_distance(given, names[i]);
+        if (d <= distance) distance = d - 1, best = i;
+    }
+    return best < 0 ? otherwise : rt_format("did you mean %s?", names[best]);
+}
+
+static _Noreturn void die_unknown_command(const char *given)
+{
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++) names[i] = commands[i].name;
+    rt_die(RT_USAGE,
+           suggest(given, names, COMMANDS, rt_format("%s --help lists commands", rt_program)),
+           "unknown command \"%s\"", given);
+}
+
+static _Noreturn void die_unknown_option(const char *given, const Command *command)
+{
+    const char *names[OPTIONS];
+    int count = 0;
+    for (int i = 0; i < OPTIONS; i++) {
+        if (options_table[i].commands & command->bit)
+            names[count++] = options_table[i].name;
+        else if (strcmp(given, options_table[i].name) == 0)
+            rt_die(RT_USAGE, rt_format("%s %s --help lists its options", rt_program, command->name),
+                   "%s has no option %s", command->name, given);
+    }
+    rt_die(RT_USAGE,
+           suggest(given, names, count,
+                   rt_format("%s %s --help lists its options", rt_program, command->name)),
+           "%s: unknown option %s", command->name, given);
+}
+
+/* ---- Parsing --------------------------------------------------------------------------------- */
+
+static int64_t parse_integer(const Option *option, const char *text)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno || value < 1 || value > option->most)
+        rt_die(RT_USAGE, NULL, "%s %s: must be a whole number from 1 to %d", option->name, text,
+               option->most);
+    return value;
+}
+
+static uint64_t parse_seed(const Option *option, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (end == text || *end || errno || *text == '-')
+        rt_die(RT_USAGE, NULL, "%s %s: must be a whole number from 0 to 2^64 - 1", option->name,
+               text);
+    return value;
+}
+
+static double parse_fraction(const Option *option, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value > 0 && value < 1))
+        rt_die(RT_USAGE, NULL, "%s %s: must lie between 0 and 1", option->name, text);
+    return value;
+}
+
+static void set_option(RtOptions *options, const Option *option, const char *value)
+{
+    void *place = (char *)options + option->offset;
+    switch (option->type) {
+    case TEXT:
+        *(const char **)place = value;
+        break;
+    case INTEGER:
+        *(int *)place = (int)parse_integer(option, value);
+        break;
+    case SEED:
+        *(uint64_t *)place = parse_seed(option, value);
+        break;
+    case FRACTION:
+        *(double *)place = parse_fraction(option, value);
+        break;
+    case FLAG:
+        *(bool *)place = true;
+        break;
+    case NO_FLAG:
+        *(bool *)place = false;
+        break;
+    }
+}
+
+static const Option *find_option(const char *given, size_t length, const Command *command)
+{
+    for (int i = 0; i < OPTIONS; i++) {
+        const Option *option = &options_table[i];
+        if ((option->commands & command->bit) && strlen(option->name) == length &&
+            strncmp(option->name, given, length) == 0)
+            return option;
+    }
+    return NULL;
+}
+
+/* Takes the option at argv[i], "--name value", "--name=value" or "--flag"; returns the index of
+ * the last argument it used. */
+static int take_option(RtOptions *options, const Command *command, int argc, char **argv, int i)
+{
+    const char *given = strcmp(argv[i], "-o") == 0 ? "--output" : argv[i];
+    const char *equals = strchr(given, '=');
+    size_t length = equals ? (size_t)(equals - given) : strlen(given);
+    const Option *option = find_option(given, length, command);
+    if (!option) die_unknown_option(rt_format("%.*s", (int)length, given), command);
+    const char *value = equals ? equals + 1 : NULL;
+    if (!option->argument && value) rt_die(RT_USAGE, NULL, "%s takes no value", option->name);
+    if (option->argument && !value) {
+        if (i + 1 == argc)
+            rt_die(RT_USAGE, NULL, "%s needs a value: %s %s", option->name, option->name,
+                   option->argument);
+        value = argv[++i];
+    }
+    set_option(options, option, value);
+    return i;
+}
+
+/* ---- What must be there, and what excludes what -----------------------------------------------
+ */
+
+static void check_phase(const RtModel *model, const RtOptions *options, const Command *command)
+{
+    if (!(command->bit & (TRAIN | EVALUATE))) return;
+    if (model->phase_count == 0)
+        rt_die(RT_USAGE, "add \"phases\" to the model's JSON, with an optimizer and a loss",
+               "%s: the model has no phases: it can predict, but neither train nor evaluate",
+               command->name);
+    if (!options->phase) return;
+    const char **names = rt_alloc((size_t)model->phase_count, sizeof *names);
+    char *all = rt_format("its phases:");
+    for (int i = 0; i < model->phase_count; i++) {
+        names[i] = model->phases[i].name;
+        if (strcmp(names[i], options->phase) == 0) {
+            free(names);
+            free(all);
+            return;
+        }
+        char *longer = rt_format("%s %s", all, names[i]);
+        free(all);
+        all = longer;
+    }
+    rt_die(RT_USAGE, suggest(options->phase, names, model->phase_count, all),
+           "--phase %s: the model has no such phase", options->phase);
+}
+
+static void check_predict(const RtOptions *options)
+{
+    if (!options->image_count && !options->input)
+        rt_die(RT_USAGE, rt_format("%s predict cat.jpg", rt_program), "predict: no picture given");
+    if (options->image_count && options->input)
+        rt_die(RT_USAGE, NULL, "predict: either pictures or --input, not both");
+}
+
+static void check_options(const RtModel *model, const RtOptions *options, const Command *command)
+{
+    check_phase(model, options, command);
+    if (command->bit == PREDICT)
+        check_predict(options);
+    else if (options->image_count)
+        rt_die(RT_USAGE, NULL, "%s: unexpected argument \"%s\"", command->name, options->images[0]);
+    if ((command->bit & (TRAIN | EVALUATE | FEATURES)) && !options->data)
+        rt_die(RT_USAGE, "a folder with one folder of pictures a class, or an .npz file",
+               "%s needs --data DIR", command->name);
+    if (command->bit == FEATURES && !options->output)
+        rt_die(RT_USAGE, NULL, "features needs -o FILE.npy");
+    if (options->validation && options->validation_split > 0)
+        rt_die(RT_USAGE, NULL, "either --validation or --validation-split, not both");
+}
+
+static const Command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0) return &commands[i];
+    die_unknown_command(name);
+}
+
+/* Answers a program called with --help, --version or nothing at all. */
+static bool answer_general(const RtModel *model, const char *first)
+{
+    if (!first) {
+        rt_die(RT_USAGE, rt_format("%s --help lists commands", rt_program), "no command given");
+    } else if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
+        print_general_help(model);
+    } else if (strcmp(first, "--version") == 0) {
+        print_version(model);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool rt_options_parse(const RtModel *model, int argc, char **argv, RtOptions *options)
+{
+    if (answer_general(model, argc > 1 ? argv[1] : NULL)) return false;
+    const Command *command = find_command(argv[1]);
+    *options = (RtOptions){.command = command->name, .shuffle = true};
+    options->images = rt_alloc((size_t)argc, sizeof *options->images);
+    bool only_operands = false;
+    for (int i = 2; i < argc; i++) {
+        if (only_operands || argv[i][0] != '-' || !argv[i][1]) {
+            options->images[options->image_count++] = argv[i];
+        } else if (strcmp(argv[i], "--") == 0) {
+            only_operands = true;
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_command_help(command);
+            free(options->images);
+            return false;
+        } else {
+            i = take_option(options, command, argc, argv, i);
+        }
+    }
+    check_options(model, options, command);
+    return true;
+}
