@@ -13,7 +13,8 @@ inference alone. Members of a recording:
     loss            of ten steps of phase train, from the initial weights, batches in order
     final/WEIGHT    the weights after them
 
-Large models have no x and no initial: their pictures and weights are those of seed 1 (seeded.py).
+Large models have no x and no initial, but the shape of x as `pictures`: their pictures and weights
+are those of seed 1 (seeded.py).
 Of an array of more than 8192 numbers every STEP-th is kept, STEP = (count / 1024) | 1, and beside
 it, as total/NAME, the largest magnitude and the sums of values, magnitudes and squares.
 """
@@ -112,7 +113,8 @@ def record(spec):
     x, y, initial = (make_seeded_data if large else make_data)(net, random)
     net.assign(initial)
     recording = {"x": x, **{"initial/" + name: value for name, value in initial.items()}}
-    recording = {} if large else recording
+    if large:
+        recording = {"pictures": np.array(x.shape)}
     sample(recording, "output", net.predict(x, compiled=True))
     if y is not None:
         recording["y"] = y
