@@ -1,0 +1,196 @@
+/* main.c: the command line of tlc, and the list of passes. A reader starts here. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tlc.h"
+
+typedef struct {
+    const char *name;
+    void (*run)(Graph *g);
+} Pass;
+
+/* What happens to the graph of each program, in this order. */
+static const Pass passes[] = {
+    {"simplify", simplify},         /* drop what is the identity in this program */
+    {"grad", add_gradients},        /* gradients and updates as ordinary nodes */
+    {"simplify2", simplify},        /* and what became needless by them */
+    {"fuse", fuse},                 /* activations and updates into their producers */
+    {"select", select_algorithms},  /* algorithms, layouts, conversions, packed weights */
+    {"schedule", schedule},         /* order of running */
+    {"plan", plan},                 /* places in the arena */
+};
+
+enum { PASS_COUNT = sizeof passes / sizeof *passes };
+
+typedef struct {
+    const char *command; /* "compile", "plan", "summary", … */
+    const char *file, *out, *dump;
+    int64_t max_memory;
+    bool trainable, expand;
+} Options;
+
+static const char help[] =
+    "tlc: an ahead-of-time compiler for transfer learning\n"
+    "\n"
+    "  tlc model.json -o model.c   compile a model to one C file\n"
+    "  tlc plan model.json         print tensors, memory plan and totals, per phase\n"
+    "  tlc summary model.json      print the layers as Keras's model.summary() does\n"
+    "  tlc schema                  print the JSON Schema of model.json\n"
+    "  tlc format-tables           print the attribute tables of the documentation\n"
+    "\n"
+    "  -o FILE              the C file to write; - for standard output\n"
+    "  --max-memory SIZE    refuse a model whose arena is larger (512MiB, 2GiB, bytes)\n"
+    "  --dump=PASS          print each program's graph after a pass on stderr:\n"
+    "                       build simplify grad simplify2 fuse select schedule plan\n"
+    "  --trainable          summary: a column for each phase that says what it trains\n"
+    "  --expand             summary: list the layers of a base\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit codes: 0 ok, 2 usage, 3 bad model, 4 cannot read, 6 memory or disk.\n"
+    "The language of model.json is described in docs/model-format.md.\n";
+
+static bool is_pass(const char *name)
+{
+    if (strcmp(name, "build") == 0) return true;
+    for (int i = 0; i < PASS_COUNT; i++)
+        if (strcmp(passes[i].name, name) == 0) return true;
+    return false;
+}
+
+static void show(const Graph *g, const char *pass, const char *wanted)
+{
+    check(g, pass);
+    if (!wanted || strcmp(wanted, pass) != 0) return;
+    fprintf(stderr, "; after %s\n", pass);
+    dump(g, stderr);
+}
+
+static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char *wanted)
+{
+    Graph *g = build_graph(m, kind, phase);
+    if (phase && !phase->slots) make_slots(m, phase);
+    show(g, "build", wanted);
+    for (int i = 0; i < PASS_COUNT; i++) {
+        passes[i].run(g);
+        show(g, passes[i].name, wanted);
+    }
+    append(&m->programs, &m->program_count, g);
+}
+
+static Model *compile_model(const Options *o)
+{
+    Model *m = parse_model(o->file);
+    compile_program(m, PROGRAM_INFER, NULL, o->dump);
+    for (int i = 0; i < m->phase_count; i++) {
+        compile_program(m, PROGRAM_EVALUATE, m->phases[i], o->dump);
+        compile_program(m, PROGRAM_TRAIN, m->phases[i], o->dump);
+    }
+    plan_model(m);
+    if (o->max_memory) check_memory(m, o->max_memory);
+    return m;
+}
+
+static int64_t parse_size(const char *text)
+{
+    static const struct {
+        const char *unit;
+        int shift;
+    } units[] = {{"", 0}, {"B", 0}, {"K", 10}, {"KiB", 10}, {"M", 20}, {"MiB", 20}, {"G", 30}, {"GiB", 30}};
+    char *end;
+    errno = 0;
+    const double number = strtod(text, &end);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (end != text && strcmp(end, units[i].unit) == 0 && number > 0 && number < 1e9)
+            return (int64_t)(number * (double)(INT64_C(1) << units[i].shift));
+    usage("--max-memory: \"%s\" is no size; write 512MiB, 2GiB or a number of bytes", text);
+}
+
+/* The value of an option, as --name=value, or the next argument. */
+static const char *option_value(const char *name, int argc, char **argv, int *i)
+{
+    const size_t length = strlen(name);
+    if (strncmp(argv[*i], name, length) != 0) return NULL;
+    if (argv[*i][length] == '=') return argv[*i] + length + 1;
+    if (argv[*i][length] != '\0') return NULL;
+    if (*i + 1 >= argc) usage("%s wants a value", name);
+    return argv[++*i];
+}
+
+static bool parse_option(Options *o, int argc, char **argv, int *i)
+{
+    const char *value;
+    if (strcmp(argv[*i], "--trainable") == 0) return o->trainable = true;
+    if (strcmp(argv[*i], "--expand") == 0) return o->expand = true;
+    if ((value = option_value("-o", argc, argv, i))) {
+        o->out = value;
+    } else if ((value = option_value("--max-memory", argc, argv, i))) {
+        o->max_memory = parse_size(value);
+    } else if ((value = option_value("--dump", argc, argv, i))) {
+        if (!is_pass(value)) usage("--dump: there is no pass \"%s\"; see tlc --help", value);
+        o->dump = value;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool is_command(const char *word)
+{
+    static const char *const commands[] = {"plan", "summary", "schema", "format-tables"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(word, commands[i]) == 0) return true;
+    return false;
+}
+
+static Options parse_options(int argc, char **argv)
+{
+    Options o = {.command = "compile"};
+    for (int i = 1; i < argc; i++) {
+        if (i == 1 && is_command(argv[i]))
+            o.command = argv[i];
+        else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (!parse_option(&o, argc, argv, &i))
+                usage("there is no option \"%s\"; see tlc --help", argv[i]);
+        } else if (!o.file)
+            o.file = argv[i];
+        else
+            usage("one model at a time: \"%s\" and \"%s\"", o.file, argv[i]);
+    }
+    return o;
+}
+
+/* The line that makes a program of the file that was just written. */
+static void print_next_step(const Model *m, const char *out)
+{
+    fprintf(stderr, "%s: %s of arena, %d layer%s\n", out, bytes_text(m->arena_bytes),
+            m->layer_count, m->layer_count == 1 ? "" : "s");
+    fprintf(stderr, "  cc -O2 %s $(pkg-config --cflags --libs tlcrt) -o %s\n", out, m->name);
+}
+
+static int run_command(const Options *o)
+{
+    if (strcmp(o->command, "schema") == 0) return print_schema(stdout), EXIT_OK;
+    if (strcmp(o->command, "format-tables") == 0) return print_format_tables(stdout), EXIT_OK;
+    if (!o->file) usage("which model? tlc model.json -o model.c; see tlc --help");
+    const bool compile = strcmp(o->command, "compile") == 0;
+    if (compile && !o->out) usage("where to? tlc %s -o model.c", o->file);
+    const Model *m = compile_model(o);
+    if (strcmp(o->command, "plan") == 0) print_plan(m, stdout);
+    if (strcmp(o->command, "summary") == 0) print_summary(m, stdout, o->trainable, o->expand);
+    if (!compile) return EXIT_OK;
+    emit_model(m, o->out);
+    if (strcmp(o->out, "-") != 0) print_next_step(m, o->out);
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(help, argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) return puts("tlc " TLC_VERSION), EXIT_OK;
+    const Options o = parse_options(argc, argv);
+    return run_command(&o);
+}
