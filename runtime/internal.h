@@ -173,6 +173,8 @@ typedef struct {
     char **classes;     /* names, in label order; NULL for arrays */
     int class_count;
     RtArray x, y;       /* arrays: all pictures and their labels as given (data NULL for folders) */
+    char **problems;    /* loader.c: why a picture cannot be read, "" once the user knows, NULL: it
+                         * can be read or is untried; NULL: no loader was opened yet */
     size_t skipped;     /* pictures that could not be read so far (loader.c counts) */
 } RtData;
 
@@ -188,7 +190,7 @@ RtData *rt_data_open(const char *path, const RtModel *model, bool need_labels);
 void rt_data_open_pair(const char *path, const char *validation, double split, uint64_t seed,
                        const RtModel *model, RtData **train, RtData **validation_side);
 void rt_data_close(RtData *data);
-/* Numbers of one label of this loss: 1 (binary, sparse), units (categorical, mean squared error). */
+/* labels.c: numbers of one label: 1 (sparse), as many as the model has outputs (others), 0 (none). */
 int rt_label_size(const RtModel *model, RtLoss loss);
 /* The classes must fit the model's output (binary: 2 classes for 1 unit; categorical: as many as
  * units): exit 4 with both numbers. */
@@ -264,18 +266,45 @@ void rt_tensors_close(RtTensors *file);
 void rt_tensors_write(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
                       size_t meta_count);
 
+/* ---- match.c: which array of a file is which weight of the model --------------------------------------------- */
+
+enum { RT_EXTRA = -1, RT_OTHER = -2 };
+
+typedef struct {
+    const char *place; /* in the file, for messages */
+    int weight;        /* index in weights[]; RT_EXTRA: the model has no such weight; RT_OTHER: of a
+                        * part of the network that is left out on purpose */
+    int rank;
+    int64_t dims[RT_MAX_RANK];
+} RtMatch;
+
+/* One match for each array of the file, in its order; the caller frees the list. base as in
+ * rt_weights_read. By names: legacy by layer name, or, in the group of a base, by that of the layer
+ * inside, and by the data set's name; v3 by the attribute `name`. If no name is of this model:
+ * legacy by position among the weighted layers, as Keras does (*by_position is set), v3 by class
+ * and number ("conv2d_3"), also as Keras does. */
+RtMatch *rt_match_h5(const RtModel *model, const RtH5 *file, int base, bool *by_position);
+/* By full names, "block1_conv1/kernel". */
+RtMatch *rt_match_tensors(const RtModel *model, const RtTensors *file, int base);
+
 /* ---- weights.c: from any weight file into the model ----------------------------------------------------------- */
 
-/* Fills every weight of the model: initial values first (seed), then each base's `weights`
- * ("imagenet": the official file under $KERAS_HOME/models or ~/.keras/models, md5 checked; else exit 5
- * saying which file, from where, with which md5, and the place to put it), then `file` if not NULL:
- * .h5, .weights.h5 or .safetensors, told apart by content. base_file, if not NULL, stands in for the file of every base that
- * wants "imagenet". */
+/* Fills every weight of the model. Without `file`: initial values first (seed), then each base's
+ * `weights` ("imagenet": the official file under $KERAS_HOME/models or ~/.keras/models, md5 checked
+ * (a second for VGG16's 528 MB); else exit 5 saying which file, from where, with which md5, and
+ * the place to put it). With `file` (.h5, .weights.h5 or .safetensors, told apart by content): from
+ * it alone; or, if it holds weights of bases only, it stands in for "imagenet" and the other
+ * layers keep their initial values. */
 void rt_weights_load(const RtModel *model, char *arena, uint64_t seed, const char *file);
 /* Fills from one file. All wanted: names, layers or positions must cover every weight of the model
- * (exit 5 listing missing, extra and mis-shaped ones); base >= 0: only that base's layers are wanted,
- * and what the file holds of the base's other layers is no error. */
+ * (exit 5 listing missing, extra and mis-shaped ones); base >= 0: only that base's layers are
+ * wanted, and what the file holds of the base's other layers, or around the base in the file of a
+ * whole model, is no error. */
 void rt_weights_read(const RtModel *model, char *arena, const char *file, int base);
+/* Path of a file of Keras's models folder: $KERAS_HOME/models/name or ~/.keras/models/name. */
+char *rt_keras_file(const char *name);
+
+/* ---- saved.c: our own weight files ----------------------------------------------------------------------------- */
 
 /* What a saved file says beside its weights. */
 typedef struct {
@@ -292,8 +321,6 @@ typedef struct {
 RtSaved *rt_saved_load(const RtModel *model, char *arena, const char *path);
 void rt_saved_free(RtSaved *saved);
 void rt_saved_write(const RtModel *model, const char *arena, const char *path, const RtSaved *about);
-/* Path of a file of Keras's models folder: $KERAS_HOME/models/name or ~/.keras/models/name. */
-char *rt_keras_file(const char *name);
 
 /* ---- options.c: the command line of a generated program ---------------------------------------------------------- */
 
@@ -317,15 +344,40 @@ bool rt_options_parse(const RtModel *model, int argc, char **argv, RtOptions *op
 /* Number of rows that Keras's "accuracy" counts as right (keras.md 5.4): one unit: y == (p > 0.5);
  * sparse labels or one-hot by argmax, the first on ties. */
 int rt_correct(const RtModel *model, RtLoss loss, const real *y, const real *out, int n);
+int rt_argmax(const real *values, int count); /* the first on ties */
 
-/* ---- progress.c: Keras's bar on a terminal, one line an epoch elsewhere; on stderr ------------------------------- */
-
-/* A NULL progress shows nothing. rt_progress_step allocates nothing. */
-
+/* A number to show, by its name. */
 typedef struct {
     const char *name;
     double value;
 } RtLog;
+
+enum { RT_LOGS = 32 }; /* most of them in an epoch */
+
+/* Sums over the pictures of an epoch so far. */
+typedef struct {
+    double loss;
+    size_t correct, count;
+} RtMeter;
+
+void rt_meter_add(RtMeter *meter, const RtModel *model, RtLoss loss, const RtBatch *batch,
+                  const real *out, double mean_loss);
+
+/* The names under which a phase shows what its meters hold: "loss" and the metrics, sorted as Keras
+ * sorts them, and the same with "val_" before. */
+typedef struct {
+    int count;
+    char **names, **val_names;
+} RtLogNames;
+
+RtLogNames rt_log_names_open(const RtPhase *phase);
+void rt_log_names_close(RtLogNames *names);
+/* Fills logs (names->count) with the means; returns how many. */
+int rt_meter_logs(const RtMeter *meter, const RtLogNames *names, bool validation, RtLog *logs);
+
+/* ---- progress.c: Keras's bar on a terminal, one line an epoch elsewhere; on stderr ------------------------------- */
+
+/* A NULL progress shows nothing. rt_progress_step allocates nothing. */
 
 typedef struct RtProgress RtProgress;
 RtProgress *rt_progress_open(const char *title, size_t steps); /* title: "Epoch 1/20" or NULL */
@@ -340,19 +392,55 @@ typedef struct {
     const RtModel *model;
     const RtOptions *options;
     RtRun run;
-    char *room; /* the loader's, model->batch_bytes */
+    RtLevel level;
+    char *room;   /* the loader's, model->batch_bytes */
+    int batch;    /* rows that infer and evaluate take at once: at most infer_batch */
+    real *out;    /* outputs of a batch */
+    real *losses; /* (batch) */
 } RtSession;
 
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options);
 void rt_session_close(RtSession *session);
+/* Fills the weights for evaluate, predict and features: from --weights; else from best.safetensors or
+ * last.safetensors in runs/NAME; else, if the program has no phases, from the bases' own files.
+ * Says on stderr which. Returns what a file of this program says of itself, or NULL. */
+RtSaved *rt_session_load(RtSession *session);
+size_t rt_weight_count(const RtWeight *weight); /* product of its dims */
+
+/* ---- signals.c: SIGINT and SIGTERM ----------------------------------------------------------------------------------- */
+
+/* A signal removes unfinished files and ends the program with 128 + its number. If graceful, the
+ * first one only asks: rt_signal tells its number (0: none yet), and the command comes to a stop. */
+void rt_signals_open(bool graceful);
+int rt_signal(void);
 
 /* ---- commands: each returns the exit code --------------------------------------------------------------------------- */
 
 int rt_train(RtSession *session);     /* train.c */
 int rt_evaluate(RtSession *session);  /* evaluate.c */
+/* Loss (with regularization) and correct answers of a phase over what the loader serves from its
+ * start. Stops early on a signal. tally, if not NULL: (classes) pictures and right ones of each. */
+RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
+                   const RtLogNames *names, size_t (*tally)[2]);
 int rt_predict(RtSession *session);   /* predict.c */
 int rt_features(RtSession *session);  /* features.c */
 int rt_bench(RtSession *session);     /* bench.c */
+
+/* ---- history.c: history.csv, in the form of Keras's CSVLogger --------------------------------------------------------- */
+
+typedef struct RtHistory RtHistory;
+RtHistory *rt_history_open(void);
+/* Adds an epoch (counted from 0 over all phases); copies logs. */
+void rt_history_add(RtHistory *history, const char *phase, int epoch, const RtLog *logs, int count);
+void rt_history_write(const RtHistory *history, const char *path); /* all epochs so far, atomically */
+void rt_history_close(RtHistory *history);
+
+/* ---- trace.c: what --trace writes --------------------------------------------------------------------------------------- */
+
+/* losses (steps), out (n, output), every weight, every slot of the phase, to an .npz file. */
+void rt_trace_write(const char *path, const RtModel *model, const RtPhase *phase, char *arena,
+                    const double *losses, size_t steps, const real *out, int n);
+
 /* summary.c: Keras's table (keras.md 7.3). Shared with tlc. trainable: per layer 'Y', 'N' or '-', or
  * NULL for no such column. width: of the terminal; 80 if not one. */
 void rt_print_summary(FILE *out, const char *name, const RtLayer *layers, int count,
