@@ -62,6 +62,25 @@ static void unpack_data(void)
     rt_npz_write(rt_format("%s/data.npz", folder), pair, 2);
 }
 
+/* Initial values of seed 1, of the shape that the recording names. */
+static RtArray make_weight(const char *member, const char *name)
+{
+    RtArray shape = read_member(member), array = {.type = RT_F32, .rank = (int)shape.dims[0]};
+    RtWeight weight = {.name = name, .rank = array.rank};
+    memcpy(array.dims, shape.data, (size_t)array.rank * sizeof *array.dims);
+    rt_array_free(&shape);
+    for (int i = 0; i < array.rank; i++) weight.dims[i] = (int)array.dims[i];
+    if (array.rank > 1) {
+        const int *last = weight.dims + weight.rank - 2;
+        int receptive = (int)(rt_array_count(&array) / last[0] / last[1]);
+        weight.init = RT_INIT_GLOROT_UNIFORM;
+        weight.fan_in = receptive * last[0], weight.fan_out = receptive * last[1];
+    }
+    array.data = rt_alloc((size_t)rt_array_count(&array), sizeof(real));
+    rt_initialize(&weight, SEED, array.data);
+    return array;
+}
+
 static void unpack(void)
 {
     unpack_data();
@@ -69,14 +88,15 @@ static void unpack(void)
     RtArray *weights = NULL;
     size_t count = 0;
     for (char **name = names; *name; name++) {
-        if (!starts_with(*name, "initial/")) continue;
+        bool seeded = starts_with(*name, "shape/");
+        if (!seeded && !starts_with(*name, "initial/")) continue;
+        char *weight = strchr(*name, '/') + 1;
         weights = rt_grow(weights, count + 1, sizeof *weights);
-        weights[count] = read_member(*name);
-        weights[count++].name = *name + strlen("initial/");
+        weights[count] = seeded ? make_weight(*name, weight) : read_member(*name);
+        weights[count++].name = weight;
     }
-    if (count) {
-        rt_tensors_write(rt_format("%s/weights.safetensors", folder), weights, count, NULL, 0);
-    }
+    if (!count) return;
+    rt_tensors_write(rt_format("%s/weights.safetensors", folder), weights, count, NULL, 0);
 }
 
 /* ---- check ----------------------------------------------------------------------------------- */

@@ -13,8 +13,8 @@ inference alone. Members of a recording:
     loss            of ten steps of phase train, from the initial weights, batches in order
     final/WEIGHT    the weights after them
 
-Large models have no x and no initial, but the shape of x as `pictures`: their pictures and weights
-are those of seed 1 (seeded.py).
+Large models have no x and no initial, but the shapes, as `pictures` and shape/WEIGHT: their pictures
+and weights are those of seed 1 (seeded.py).
 Of an array of more than 8192 numbers every STEP-th is kept, STEP = (count / 1024) | 1, and beside
 it, as total/NAME, the largest magnitude and the sums of values, magnitudes and squares.
 """
@@ -94,6 +94,10 @@ def make_seeded_data(net, random):
     return x, make_y(net, rows, random), weights
 
 
+def shapes(weights):
+    return {"shape/" + name: np.array(value.shape) for name, value in weights.items()}
+
+
 def sample(recording, name, values):
     """Adds an array, whole or in part."""
     flat = values.ravel()
@@ -114,7 +118,7 @@ def record(spec):
     net.assign(initial)
     recording = {"x": x, **{"initial/" + name: value for name, value in initial.items()}}
     if large:
-        recording = {"pictures": np.array(x.shape)}
+        recording = {"pictures": np.array(x.shape), **shapes(initial)}
     sample(recording, "output", net.predict(x, compiled=True))
     if y is not None:
         recording["y"] = y
