@@ -19,7 +19,7 @@
 
 #define TLC_VERSION "0.1.0"
 
-enum { MAX_RANK = 4, MAX_IN = 8, MAX_OUT = 4, MAX_SLOTS = 2, LANES = 16 };
+enum { MAX_RANK = 4, MAX_IN = 8, MAX_OUT = 4, MAX_SLOTS = 3, LANES = 16 };
 
 typedef struct Op Op;
 typedef struct Attr Attr;
@@ -507,21 +507,101 @@ size_t lower_bound(const Buffer *buffers, int count);
 /* Places weights, slots, packed forms, the shared plan and the loader's room: all programs known. */
 void plan_model(Model *m);
 
-/* ==== template.c, emit.c ================================================================================================= */
+/* ==== template.c, kernels.c, emit.c, tables.c ========================================================= */
 
-/* Placeholders for the next kernel: "$X". */
+/* One kernel of the file: a template section with its placeholders filled. */
+typedef struct {
+    const char *name, *text; /* text with $name still in it: equal texts are one kernel */
+    Text serves;             /* the nodes that call it, for the comment above it */
+} Kernel;
+
+/* The file in the making. */
+struct Emit {
+    const Model *m;
+    const Graph *g;              /* the program whose functions are printed now */
+    Text out;                    /* the file */
+    Text calls;                  /* the body of the function printed now */
+    bool in_loop;                /* it is called once for each micro-batch */
+    bool uses_x, uses_y;         /* what its body reads */
+    int call_count;
+    Kernel **kernels;
+    int kernel_count;
+    const char **sections;       /* needed once a level, in order */
+    const char **section_texts;
+    int section_count, section_text_count;
+    const char *placeholders[64], *replacements[64];
+    int placeholder_count;
+};
+
+/* Placeholders for the next kernel: set(e, "$R", "%d", 3). */
 void set(Emit *e, const char *placeholder, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "$X" becomes the ten numbers of SHAPE(X, …): height, width, channels, lanes, top, left, height
  * and width with halo, blocks, numbers a picture. */
 void set_shape(Emit *e, const char *placeholder, const Tensor *t);
-/* Instantiates template section `section` with the placeholders set so far (and $name), unless the
- * same was made before, notes that it serves n, and prints the call: operands are n's in[] and out[].
+/* Text of section `//% section` with the placeholders set so far replaced, and those forgotten. $name
+ * stays. A placeholder that is not set, or not used, is a bug. */
+const char *fill_section(Emit *e, const char *section);
+const char *replace_word(const char *text, const char *word, const char *by);
+/* kernels.c: instantiates template section `section` with the placeholders set so far, unless the same
+ * was made before, notes that it serves n, and prints the call: operands are n's in[] and out[].
  * name: a C identifier that says op and shapes, made unique. tasks: a C expression of n. */
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks);
-/* A section that kernels of this file need once a level (inline functions), printed before them. */
+/* A section of inline functions that kernels need, printed before them, once a level. */
 void need_section(Emit *e, const char *section);
-const char *fill_section(Emit *e, const char *section); /* the text, placeholders replaced and cleared */
-void emit_model(const Model *m, const char *out); /* "-": standard output */
+/* The same for text made by fill_section; its function is called `name`. */
+void need_text(Emit *e, const char *name, const char *text);
+const char *operand(Emit *e, const Tensor *t); /* "train_head_fc": the C expression of a tensor */
+void emit_tensor_table(Emit *e);
+void emit_kernels(Emit *e);
+const char *c_string(const char *text); /* quoted and escaped; NULL becomes "NULL" */
+void emit_tables(Emit *e);              /* tables.c: RtLayer … RtModel */
+void hash_model(Model *m);              /* emit.c: sets m->hash */
+/* emit.c: writes the file beside its name and renames it; "-": standard output. */
+void emit_model(Model *m, const char *out);
+
+/* ==== shape.c: what hooks of several ops share ================================================================================ */
+
+enum { BAND_ROWS = 16 }; /* rows of a plane that one task takes, where a plane is cut */
+
+void infer_same(Node *n);                /* Op.infer: out[0] as in[0] */
+void set_picture(Node *n, int64_t height, int64_t width, int64_t channels); /* shape of out[0] */
+void need_pictures(const Node *n);       /* error unless in[0] has rank 4 */
+/* How many windows stand in `length` numbers, 0 if it is too short; *before: zeros of padding in
+ * front of them (keras.md 5.1). A dilated window counts with its holes. */
+int64_t window_count(int64_t length, int64_t window, int64_t stride, bool same, int64_t *before);
+void select_alike(Graph *g, Node *n);    /* Op.select: all operands and out[0] in the lanes of in[0] */
+void select_channels_last(Graph *g, Node *n); /* Op.select: all of them with lanes = C */
+const char *shape_name(const char *stem, const Tensor *t);  /* "relu_14x14x512" */
+const char *plane_tasks(const Tensor *t); /* a task for each plane: "n * 4" */
+const char *band_tasks(const Tensor *t);  /* a task for each BAND_ROWS rows of a plane */
+/* Emits an elementwise node as a loop over a C expression of vectors: v of one operand, a and b of
+ * two. Operands must be alike. */
+void emit_map(Emit *e, const Node *n, const char *stem, const char *expression);
+
+/* ==== ops/activation.c ========================================================================================================= */
+
+/* `activation` ("relu", …) of x; x itself for "linear" and NULL. The node has the layer's name. */
+Tensor *add_activation(Graph *g, Layer *layer, const char *activation, Tensor *x);
+extern const char activation_choices[]; /* for ATTR_CHOICE */
+/* What a sigmoid or softmax node was given, if one made t, else NULL. */
+Tensor *logits_of(const Tensor *t);
+
+/* ==== ops/loss.c ================================================================================================================ */
+
+/* The loss (N, 1) of each picture, as phase->loss says. Works from logits where Keras on TensorFlow
+ * does: for any crossentropy of what a sigmoid or softmax made. */
+Tensor *add_loss(Graph *g, const Phase *phase, Tensor *prediction, Tensor *y);
+
+/* ==== ops/optimizer.c =========================================================================================================== */
+
+/* Fills phase->slots: for each trainable weight as many as the optimizer needs. Weights are known. */
+void make_slots(Model *m, Phase *phase);
+/* The node that applies `gradient` to w, by the phase's optimizer. Its regulariser is included. */
+void add_update(Graph *g, Weight *w, Tensor *gradient);
+/* Emits, once a level, `INLINE void NAME(name)(const RtRun *run, real *w, const real *g,
+ * real *const slot[], size_t from, size_t count)`, which applies the gradients g[0..count) to
+ * w[from..from + count) and the same part of the slots; returns its name. */
+const char *need_update(Emit *e, const Node *update);
 
 /* ==== summary.c, report.c =================================================================================================== */
 
