@@ -1,7 +1,73 @@
-# Interim
+# tlc: `make demo` and `make test` need nothing installed beforehand but make and a shell with apt.
+#
+#   all       tlc and libtlcrt.a            demo     train a real classifier in a few minutes
+#   test      every test without Python     parity   compare with Keras, live
+#   check-asan  the tests under sanitizers  fuzz     each fuzzer for FUZZ_SECONDS (60)
+#   bench     timings beside ONNX Runtime   golden   record the goldens from Keras anew
+#   format    clang-format                  install  PREFIX=/usr/local DESTDIR=
+
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+BUILD ?= build
+CC ?= cc
 CFLAGS ?= -O2 -g
-build/libtlcrt.a: $(patsubst runtime/%.c,build/runtime/%.o,$(wildcard runtime/*.c))
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+H5_CFLAGS := $(shell pkg-config --cflags hdf5 2>/dev/null || echo -I/usr/include/hdf5/serial)
+H5_LIBS := $(shell pkg-config --libs hdf5 2>/dev/null || echo -lhdf5_serial)
+RT_LIBS := $(H5_LIBS) -lcjson -ljpeg -lpng -lzip -lmd -lxxhash -lpthread -lm
+TLC_LIBS := -lcjson -lmd -lm
+COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -MMD -MP
+
+OPS := $(sort $(wildcard compiler/ops/*.c))
+BASES := $(sort $(wildcard compiler/bases/*.c))
+TEMPLATES := $(sort $(wildcard templates/*.c))
+TLC_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard compiler/*.c)) $(OPS) $(BASES)) \
+               $(BUILD)/compiler/lists.o $(BUILD)/runtime/summary.o
+RT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/*.c)))
+
+all: $(BUILD)/tlc $(BUILD)/libtlcrt.a $(BUILD)/tlcrt.pc
+
+$(BUILD)/tlc: $(TLC_OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(TLC_LIBS) -o $@
+
+$(BUILD)/libtlcrt.a: $(RT_OBJECTS)
+	rm -f $@
 	ar rcs $@ $^
-build/runtime/%.o: runtime/%.c runtime/rt.h runtime/internal.h
-	@mkdir -p build/runtime
-	$(CC) -std=gnu11 $(CFLAGS) -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -I/usr/include/hdf5/serial -c $< -o $@
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(H5_CFLAGS) -Icompiler -I$(BUILD) -c $< -o $@
+
+# The lists of ops and bases come from the files: adding one edits nothing else.
+$(BUILD)/compiler/lists.c: $(OPS) $(BASES) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "tlc.h"'; \
+	   sed -n 's/^const Op \(op_[a-z0-9_]*\) = {.*/extern const Op \1;/p' $(OPS); \
+	   sed -n 's/^const BaseKind \(base_[a-z0-9_]*\) = {.*/extern const BaseKind \1;/p' $(BASES); \
+	   echo 'const Op *const op_list[] = {'; \
+	   sed -n 's/^const Op \(op_[a-z0-9_]*\) = {.*/    \&\1,/p' $(OPS); \
+	   echo '    0};'; echo 'const BaseKind *const base_list[] = {'; \
+	   sed -n 's/^const BaseKind \(base_[a-z0-9_]*\) = {.*/    \&\1,/p' $(BASES); \
+	   echo '    0};'; } > $@
+
+$(BUILD)/compiler/lists.o: $(BUILD)/compiler/lists.c
+	$(COMPILE) -Icompiler -c $< -o $@
+
+# The templates as C strings.
+$(BUILD)/templates.inc: $(TEMPLATES)
+	@mkdir -p $(@D)
+	@for f in $(TEMPLATES); do sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$f; echo ,; done > $@
+
+$(BUILD)/compiler/template.o: $(BUILD)/templates.inc
+
+$(BUILD)/tlcrt.pc: Makefile
+	@mkdir -p $(@D)
+	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include/tlc\n\n' '$(PREFIX)' > $@
+	@printf 'Name: tlcrt\nDescription: runtime of programs that tlc generates\n' >> $@
+	@printf 'Version: $(VERSION)\nCflags: -I$${includedir}\nLibs: -L$${libdir} -ltlcrt $(RT_LIBS)\n' >> $@
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all clean

@@ -33,7 +33,7 @@ static void check_order(const Graph *g, const char *after)
     }
 }
 
-static void check_shapes(const Graph *g, const char *after)
+static void check_tensors(const Graph *g, const char *after)
 {
     for (int i = 0; i < g->tensor_count; i++) {
         const Tensor *t = g->tensors[i];
@@ -90,7 +90,7 @@ void check(const Graph *g, const char *after)
 {
     check_links(g, after);
     check_order(g, after);
-    check_shapes(g, after);
+    check_tensors(g, after);
     if (strcmp(after, "schedule") == 0 || strcmp(after, "plan") == 0) check_updates(g, after);
     if (strcmp(after, "plan") == 0) check_plan(g, after);
 }

@@ -78,17 +78,45 @@ static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char
     append(&m->programs, &m->program_count, g);
 }
 
-static Model *compile_model(const Options *o)
+/* Batches are capped at most_rows pictures, unless that is 0. */
+static Model *compile_model(const Options *o, const char *dump_pass, int64_t most_rows)
 {
     Model *m = parse_model(o->file);
-    compile_program(m, PROGRAM_INFER, NULL, o->dump);
+    for (int i = 0; i < m->phase_count && most_rows; i++)
+        if (m->phases[i]->batch > most_rows) m->phases[i]->batch = most_rows;
+    compile_program(m, PROGRAM_INFER, NULL, dump_pass);
     for (int i = 0; i < m->phase_count; i++) {
-        compile_program(m, PROGRAM_EVALUATE, m->phases[i], o->dump);
-        compile_program(m, PROGRAM_TRAIN, m->phases[i], o->dump);
+        compile_program(m, PROGRAM_EVALUATE, m->phases[i], dump_pass);
+        compile_program(m, PROGRAM_TRAIN, m->phases[i], dump_pass);
     }
     plan_model(m);
-    if (o->max_memory) check_memory(m, o->max_memory);
     return m;
+}
+
+static int64_t largest_batch(const Model *m)
+{
+    int64_t most = 0;
+    for (int i = 0; i < m->phase_count; i++)
+        if (m->phases[i]->batch > most) most = m->phases[i]->batch;
+    return most;
+}
+
+/* --max-memory: refuses, with the largest batch that fits, found by bisection. */
+static void check_memory(const Options *o, const Model *m)
+{
+    if (!o->max_memory || m->arena_bytes <= (size_t)o->max_memory) return;
+    int64_t fits = 0, too_large = largest_batch(m);
+    while (fits + 1 < too_large) {
+        const int64_t batch = fits + (too_large - fits) / 2;
+        if (compile_model(o, NULL, batch)->arena_bytes <= (size_t)o->max_memory)
+            fits = batch;
+        else
+            too_large = batch;
+    }
+    const char *hint = fits > 0 ? format("\"batch_size\": %lld fits", (long long)fits)
+                                : "no batch size fits: smaller pictures or layers";
+    error_world(EXIT_ROOM, hint, "%s: needs %s, more than --max-memory %s", o->file,
+                bytes_text(m->arena_bytes), bytes_text((size_t)o->max_memory));
 }
 
 static int64_t parse_size(const char *text)
@@ -175,7 +203,8 @@ static int run_command(const Options *o)
     if (!o->file) usage("which model? tlc model.json -o model.c; see tlc --help");
     const bool compile = strcmp(o->command, "compile") == 0;
     if (compile && !o->out) usage("where to? tlc %s -o model.c", o->file);
-    const Model *m = compile_model(o);
+    Model *m = compile_model(o, o->dump, 0);
+    check_memory(o, m);
     if (strcmp(o->command, "plan") == 0) print_plan(m, stdout);
     if (strcmp(o->command, "summary") == 0) print_summary(m, stdout, o->trainable, o->expand);
     if (!compile) return EXIT_OK;

@@ -80,6 +80,11 @@ typedef void RtKernel(const RtCall *call, int task);
 /* Runs kernel(call, 0) … kernel(call, tasks-1) on the run's threads; returns when all are done. */
 void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call); /* parallel.c */
 
+/* ---- Sums (reduce.c) ------------------------------------------------------------------------- */
+
+double rt_mean(const real *values, int n);                  /* in double, from the first on */
+double rt_sum_squares(const real *values, size_t count);    /* likewise */
+
 /* ---- Random numbers (rng.c) ---------------------------------------------------------------- */
 
 /* Four 32-bit words, a pure function of its arguments: Philox4x32-10 (Salmon, Moraes, Dror, Shaw,

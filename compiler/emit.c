@@ -1,0 +1,262 @@
+/* emit.c: prints the generated file, from top to bottom: header, table of the arena, kernels (included
+ * once a level), the functions of each program, the tables for the driver, main.
+ *
+ * Requires: plan_model. The same model gives the same bytes on every machine. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tlc.h"
+
+/* ---- Header ------------------------------------------------------------------------------------------ */
+
+static int64_t count_of(const Weight *w)
+{
+    int64_t count = 1;
+    for (int d = 0; d < w->rank; d++) count *= w->dims[d];
+    return count;
+}
+
+static void emit_header(Emit *e)
+{
+    const Model *m = e->m;
+    int64_t params = 0;
+    for (int i = 0; i < m->weight_count; i++) params += count_of(m->weights[i]);
+    add_text(&e->out,
+             "/* %s.c: model \"%s\" by tlc %s. Made by a program: edit the JSON instead.\n"
+             " * Graph %s.\n"
+             " * Pictures of %dx%dx%d; %s parameters, %s of arena.\n",
+             m->name, m->name, TLC_VERSION, m->hash, m->height, m->width, m->channels,
+             count_text(params), bytes_text(m->arena_bytes));
+    for (int p = 0; p < m->phase_count; p++) {
+        const Phase *phase = m->phases[p];
+        int64_t trained = 0;
+        for (int i = 0; i < m->weight_count; i++)
+            if (!phase->frozen[m->weights[i]->layer->index]) trained += count_of(m->weights[i]);
+        add_text(&e->out, " * Phase %s trains %s of them by %s, batch %d.\n", phase->name,
+                 count_text(trained), phase->optimizer->type, (int)phase->batch);
+    }
+    add_text(&e->out,
+             " *\n"
+             " * The file includes itself once for each ISA level that the compiler knows, with LEVEL set:\n"
+             " * that compiles the part between the marks \"Kernels\" and \"Programs\". */\n\n");
+}
+
+static void emit_prologue(Emit *e)
+{
+    emit_header(e);
+    add_text(&e->out, "#ifndef LEVEL\n#include \"rt.h\"\n\n#include <math.h>\n#include <string.h>\n\n");
+    add_text(&e->out, "%s\n", fill_section(e, "file_macros"));
+    add_text(&e->out, "%s\n", fill_section(e, "call_macros"));
+    emit_tensor_table(e);
+    add_text(&e->out, "\n/* The kernels of a level; each runs once for every task of its grid. */\n"
+                      "struct Kernels {\n");
+    for (int i = 0; i < e->kernel_count; i++)
+        add_text(&e->out, "    RtKernel *%s;\n", e->kernels[i]->name);
+    add_text(&e->out, "};\n\n%s", fill_section(e, "include_levels"));
+    add_text(&e->out, "\n#else\n/* ---- Kernels "
+                      "-------------------------------------------------------------------------- "
+                      "*/\n\n");
+    emit_kernels(e);
+    add_text(&e->out, "#endif\n\n#ifndef LEVEL\n/* ---- Programs "
+                      "------------------------------------------------------------------------- "
+                      "*/\n");
+}
+
+/* ---- Functions of a program ------------------------------------------------------------------------------ */
+
+typedef bool Filter(const Graph *g, const Node *n);
+
+static bool is_prepare(const Graph *g, const Node *n) { return (void)g, n->in_prepare; }
+static bool is_main(const Graph *g, const Node *n) { return (void)g, !n->in_prepare; }
+static bool is_frozen(const Graph *g, const Node *n)
+{
+    return (void)g, n->in_prefix && !n->in_prepare;
+}
+static bool is_forward(const Graph *g, const Node *n)
+{
+    return !n->in_prefix && !n->in_prepare && n->index <= g->loss->producer->index;
+}
+static bool is_backward(const Graph *g, const Node *n)
+{
+    return !n->in_prefix && !n->in_prepare && n->index > g->loss->producer->index;
+}
+
+/* Fills e->calls with the calls of the nodes that pass the filter; false if there is none. */
+static bool collect_calls(Emit *e, Filter *filter)
+{
+    e->calls = (Text){0};
+    e->uses_x = e->uses_y = false;
+    e->call_count = 0;
+    for (int i = 0; i < e->g->node_count; i++) {
+        const Node *n = e->g->nodes[i];
+        if (filter(e->g, n) && n->op->emit) n->op->emit(e, n);
+    }
+    return e->call_count > 0;
+}
+
+static const char *kernels_line = "    const struct Kernels *k = r->kernels;\n";
+
+static void emit_prepare(Emit *e)
+{
+    const bool any = collect_calls(e, is_prepare);
+    add_text(&e->out, "\nstatic void prepare_%s(const RtRun *r)\n{\n", e->g->name);
+    if (any)
+        add_text(&e->out, "    enum { n = 0, first = 0 };\n%s%s", kernels_line, e->calls.data);
+    else
+        add_text(&e->out, "    (void)r; /* every weight is used as it is */\n");
+    add_text(&e->out, "}\n");
+}
+
+static void emit_copy(Emit *e, const char *to, const Tensor *from)
+{
+    add_text(&e->out, "    memcpy(%s, %s, (size_t)n * %zu * sizeof(real));\n", to, operand(e, from),
+             picture_size(from));
+}
+
+static void emit_inference(Emit *e)
+{
+    const Graph *g = e->g;
+    const bool labels = g->kind == PROGRAM_EVALUATE;
+    collect_calls(e, is_main);
+    add_text(&e->out, "\n/* At most %d pictures. */\n", g->batch);
+    add_text(&e->out, "static void %s(const RtRun *r, const real *x, %sint n, real *out%s)\n{\n",
+             g->name, labels ? "const real *y, " : "", labels ? ", real *loss" : "");
+    if (e->call_count > 0)
+        add_text(&e->out, "    enum { first = 0 };\n%s%s", kernels_line, e->calls.data);
+    else
+        add_text(&e->out, "    (void)r;\n");
+    emit_copy(e, "out", g->output);
+    if (labels) emit_copy(e, "loss", g->loss);
+    add_text(&e->out, "}\n");
+}
+
+/* One stage of a training step as a function of its own; returns how the step calls it, or NULL if the
+ * stage is empty. */
+static const char *emit_stage(Emit *e, const char *stage, Filter *filter, const char *comment)
+{
+    e->in_loop = filter == is_frozen;
+    const bool any = collect_calls(e, filter);
+    const bool loop = e->in_loop;
+    e->in_loop = false;
+    if (!any) return NULL;
+    const char *name = format("%s_%s", stage, e->g->phase->name);
+    add_text(&e->out, "\n/* %s */\nstatic void %s(const RtRun *r%s%s%s, int n)\n{\n", comment, name,
+             e->uses_x ? ", const real *x" : "", e->uses_y ? ", const real *y" : "",
+             loop ? ", int first" : "");
+    if (!loop) add_text(&e->out, "    enum { first = 0 };\n");
+    add_text(&e->out, "%s%s}\n", kernels_line, e->calls.data);
+    return loop ? name
+                : format("%s(r%s%s, n);", name, e->uses_x ? ", x" : "", e->uses_y ? ", y" : "");
+}
+
+static void emit_prefix_loop(Emit *e, const char *name)
+{
+    const Graph *g = e->g;
+    add_text(&e->out, "    for (int first = 0; first < n; first += %d)\n        %s(r", g->micro, name);
+    if (e->uses_x) add_text(&e->out, ", x + (size_t)first * %zu", picture_size(g->x));
+    add_text(&e->out, ", first, n - first < %d ? n - first : %d);\n", g->micro, g->micro);
+}
+
+/* The sum of the L2 penalties of the weights that the phase trains, as Keras 3 counts them. */
+static bool emit_penalty(Emit *e)
+{
+    const Model *m = e->m;
+    Text sum = {0};
+    for (int i = 0; i < m->weight_count; i++) {
+        const Weight *w = m->weights[i];
+        if (w->l2 == 0 || e->g->phase->frozen[w->layer->index]) continue;
+        add_text(&sum, "%s%.17g * rt_sum_squares(weight_%s, %lld)", sum.length ? " +\n           " : "",
+                 w->l2, w->id, (long long)count_of(w));
+    }
+    if (sum.length == 0) return false;
+    add_text(&e->out, "\nstatic double penalty_%s(const RtRun *r)\n{\n    return %s;\n}\n",
+             e->g->phase->name, sum.data);
+    return true;
+}
+
+static const char *frozen_comment(const Graph *g)
+{
+    const Node *first = NULL, *last = NULL;
+    for (int i = 0; i < g->node_count; i++)
+        if (is_frozen(g, g->nodes[i]) && !(g->nodes[i]->op->flags & OP_PACK)) {
+            if (!first) first = g->nodes[i];
+            last = g->nodes[i];
+        }
+    if (!first) return "";
+    return format("Frozen: %s … %s, %d picture%s at a time. No gradient enters.", first->layer->name,
+                  last->layer->name, g->micro, g->micro == 1 ? "" : "s");
+}
+
+static void emit_training(Emit *e)
+{
+    const Graph *g = e->g;
+    const char *phase = g->phase->name;
+    const char *frozen = emit_stage(e, "frozen", is_frozen, frozen_comment(g));
+    const bool frozen_x = e->uses_x;
+    const char *forward = emit_stage(e, "forward", is_forward, "Forward, to the loss of each picture.");
+    const char *backward =
+        emit_stage(e, "backward", is_backward,
+                   "Backward: each gradient is used for its update as soon as it is there.");
+    const bool penalty = emit_penalty(e);
+    add_text(&e->out, "\n/* One step of phase %s: at most %d pictures. */\n", phase, g->batch);
+    add_text(&e->out,
+             "static double %s(const RtRun *r, const real *x, const real *y, int n, real *out)\n{\n",
+             g->name);
+    e->uses_x = frozen_x;
+    if (frozen) emit_prefix_loop(e, frozen);
+    if (forward) add_text(&e->out, "    %s\n", forward);
+    add_text(&e->out, "    const double loss = rt_mean(%s, n)", operand(e, g->loss));
+    if (penalty) add_text(&e->out, " + penalty_%s(r)", phase);
+    add_text(&e->out, ";\n");
+    emit_copy(e, "out", g->output);
+    if (backward) add_text(&e->out, "    %s\n", backward);
+    add_text(&e->out, "    return loss;\n}\n");
+}
+
+static void emit_program(Emit *e, const Graph *g)
+{
+    e->g = g;
+    emit_prepare(e);
+    if (g->kind == PROGRAM_TRAIN)
+        emit_training(e);
+    else
+        emit_inference(e);
+}
+
+/* ---- The file ------------------------------------------------------------------------------------------------ */
+
+static void write_whole(const char *path, const Text *text)
+{
+    const char *temporary = format("%s.tmp.%d", path, (int)getpid());
+    FILE *file = fopen(temporary, "wb");
+    bool ok = file && fwrite(text->data, 1, text->length, file) == text->length;
+    ok = file && fflush(file) == 0 && fsync(fileno(file)) == 0 && ok;
+    int reason = errno;
+    if (file && fclose(file) != 0) ok = false;
+    if (ok && rename(temporary, path) == 0) return;
+    if (ok) reason = errno;
+    unlink(temporary);
+    error_world(EXIT_ROOM, NULL, "%s: cannot write: %s", path, strerror(reason));
+}
+
+/* Programs are printed first, into a text of their own, since that finds the kernels that the top of
+ * the file must know. */
+void emit_model(const Model *m, const char *path)
+{
+    Emit e = {.m = m};
+    for (int i = 0; i < m->program_count; i++) emit_program(&e, m->programs[i]);
+    emit_tables(&e);
+    const Text programs = e.out;
+    e.out = (Text){0};
+    emit_prologue(&e);
+    add_bytes(&e.out, programs.data, programs.length);
+    add_text(&e.out, "#endif\n");
+    if (strcmp(path, "-") == 0) {
+        if (fwrite(e.out.data, 1, e.out.length, stdout) != e.out.length || fflush(stdout) != 0)
+            error_world(EXIT_ROOM, NULL, "standard output: %s", strerror(errno));
+        return;
+    }
+    write_whole(path, &e.out);
+}

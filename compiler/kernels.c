@@ -1,0 +1,186 @@
+/* kernels.c: the kernels of the generated file, each made once however many nodes it serves, and the
+ * calls of them. */
+#include <string.h>
+
+#include "tlc.h"
+
+static const Tensor *memory_of(const Tensor *t)
+{
+    while (t->alias) t = t->alias;
+    return t;
+}
+
+const char *operand(Emit *e, const Tensor *t)
+{
+    switch (t->kind) {
+    case TENSOR_WEIGHT: return format("weight_%s", t->weight->id);
+    case TENSOR_SLOT: return format("slot_%s", t->slot->id);
+    case TENSOR_PACKED: return format("packed_%s", t->packed->id);
+    case TENSOR_INPUT:
+        if (t == e->g->x) e->uses_x = true;
+        if (t == e->g->y) e->uses_y = true;
+        return t->name;
+    case TENSOR_PLANNED: break;
+    }
+    if (e->in_loop && memory_of(t)->boundary)
+        return format("%s_%s + (size_t)first * %zu", e->g->name, t->name, picture_size(t));
+    return format("%s_%s", e->g->name, t->name);
+}
+
+static bool name_taken(const Emit *e, const char *name)
+{
+    for (int i = 0; i < e->kernel_count; i++)
+        if (strcmp(e->kernels[i]->name, name) == 0) return true;
+    return false;
+}
+
+static Kernel *find_kernel(Emit *e, const char *text, const char *name)
+{
+    for (int i = 0; i < e->kernel_count; i++)
+        if (strcmp(e->kernels[i]->text, text) == 0) return e->kernels[i];
+    Kernel *k = alloc(1, sizeof *k);
+    k->name = name;
+    for (int suffix = 2; name_taken(e, k->name); suffix++) k->name = format("%s_%d", name, suffix);
+    k->text = text;
+    append(&e->kernels, &e->kernel_count, k);
+    return k;
+}
+
+/* Notes the node's name once, however many programs hold it. */
+static void note_service(Kernel *k, const Node *n)
+{
+    const char *name = n->name;
+    const size_t length = strlen(name);
+    for (const char *at = k->serves.data; at && (at = strstr(at, name)); at += length)
+        if ((at == k->serves.data || at[-1] == ' ') && (at[length] == ',' || at[length] == '\0'))
+            return;
+    add_text(&k->serves, "%s%s", k->serves.length ? ", " : "", name);
+}
+
+static void print_operands(Emit *e, const char *macro, Tensor *const *tensors, int count)
+{
+    if (count == 0) return;
+    add_text(&e->calls, ", %s(", macro);
+    for (int i = 0; i < count; i++)
+        add_text(&e->calls, "%s%s", i ? ", " : "", operand(e, tensors[i]));
+    add_text(&e->calls, ")");
+}
+
+void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks)
+{
+    Kernel *k = find_kernel(e, fill_section(e, section), name);
+    note_service(k, n);
+    e->call_count++;
+    add_text(&e->calls, "    CALL(%s, %s", k->name, tasks);
+    print_operands(e, "IN", n->in, n->in_count);
+    print_operands(e, "OUT", n->out, n->out_count);
+    add_text(&e->calls, ");");
+    if (n->out_count > 0)
+        add_text(&e->calls, " /* %s */",
+                 replace_word(shape_text(n->out[0]->rank, n->out[0]->dims, n->out[0]->has_batch),
+                              "None", "n"));
+    add_text(&e->calls, "\n");
+}
+
+void need_text(Emit *e, const char *name, const char *text)
+{
+    for (int i = 0; i < e->section_count; i++)
+        if (strcmp(e->sections[i], name) == 0) return;
+    append(&e->sections, &e->section_count, (void *)name);
+    append(&e->section_texts, &e->section_text_count, (void *)text);
+}
+
+void need_section(Emit *e, const char *section)
+{
+    for (int i = 0; i < e->section_count; i++)
+        if (strcmp(e->sections[i], section) == 0) return;
+    need_text(e, section, fill_section(e, section));
+}
+
+/* ---- What stands where in the arena ---------------------------------------------------------------- */
+
+static void define(Emit *e, const char *name, size_t offset, const char *comment)
+{
+    add_text(&e->out, "#define %-40s REALS(0x%08zx) /* %s */\n", name, offset, comment);
+}
+
+static void emit_weight_table(Emit *e)
+{
+    const Model *m = e->m;
+    add_text(&e->out, "/* Weights, in Keras's layout. */\n");
+    for (int i = 0; i < m->weight_count; i++) {
+        const Weight *w = m->weights[i];
+        define(e, format("weight_%s", w->id), w->offset, shape_text(w->rank, w->dims, false));
+    }
+    for (int p = 0; p < m->phase_count; p++)
+        for (int i = 0; i < m->phases[p]->slot_count; i++) {
+            const Slot *s = &m->phases[p]->slots[i];
+            if (i == 0)
+                add_text(&e->out, "\n/* Optimizer state of phase %s. */\n", m->phases[p]->name);
+            define(e, format("slot_%s", s->id), s->offset,
+                   shape_text(s->weight->rank, s->weight->dims, false));
+        }
+    for (int i = 0; i < m->packed_count; i++) {
+        const Packed *p = m->packed[i];
+        if (i == 0) add_text(&e->out, "\n/* Weights as kernels read them, made by prepare_…. */\n");
+        define(e, format("packed_%s", p->id), p->offset, format("%s", count_text(p->count)));
+    }
+}
+
+static const char *life_text(const Graph *g, const Tensor *t)
+{
+    const Layout *l = &t->layout;
+    Text text = {0};
+    int64_t dims[MAX_RANK];
+    memcpy(dims, t->dims, sizeof dims);
+    if (t->has_batch) dims[0] = rows_of(g, t);
+    add_text(&text, "%-22s", shape_text(t->rank, dims, false));
+    add_text(&text, " %3d-%-3d", memory_of(t)->first, memory_of(t)->last);
+    if (t->rank == 4 && l->lanes != t->dims[3]) add_text(&text, " blocks of %d", l->lanes);
+    if (l->top + l->left + l->bottom + l->right > 0)
+        add_text(&text, " halo %d,%d,%d,%d", l->top, l->bottom, l->left, l->right);
+    if (t->alias) add_text(&text, " over %s", memory_of(t)->name);
+    return text.data;
+}
+
+static void emit_program_table(Emit *e, const Graph *g)
+{
+    add_text(&e->out, "\n/* %s: %s planned, the lower bound is %s.\n", g->name,
+             bytes_text(g->plan_bytes), bytes_text(g->bound_bytes));
+    add_text(&e->out, " * tensor%52s shape and the steps in which it lives */\n", "arena offset,");
+    for (int i = 0; i < g->tensor_count; i++) {
+        const Tensor *t = g->tensors[i];
+        if (t->kind == TENSOR_PLANNED)
+            define(e, format("%s_%s", g->name, t->name), t->offset, life_text(g, t));
+    }
+}
+
+void emit_tensor_table(Emit *e)
+{
+    emit_weight_table(e);
+    for (int i = 0; i < e->m->program_count; i++) emit_program_table(e, e->m->programs[i]);
+}
+
+/* ---- The part that is compiled once a level ---------------------------------------------------------- */
+
+static void emit_kernel_struct(Emit *e)
+{
+    add_text(&e->out, "static const struct Kernels NAME(kernels) = {\n");
+    for (int i = 0; i < e->kernel_count; i++)
+        add_text(&e->out, "    .%s = NAME(%s),\n", e->kernels[i]->name, e->kernels[i]->name);
+    add_text(&e->out, "};\n");
+}
+
+void emit_kernels(Emit *e)
+{
+    add_text(&e->out, "%s", fill_section(e, "level"));
+    for (int i = 0; i < e->section_text_count; i++)
+        add_text(&e->out, "\n%s", e->section_texts[i]);
+    for (int i = 0; i < e->kernel_count; i++) {
+        const Kernel *k = e->kernels[i];
+        add_text(&e->out, "\n/* %s: serves %s. */\n", k->name, k->serves.data);
+        add_text(&e->out, "%s", replace_word(k->text, "$name", k->name));
+    }
+    add_text(&e->out, "\n");
+    emit_kernel_struct(e);
+}
