@@ -50,10 +50,13 @@ Graph *build_graph(Model *m, ProgramKind kind, Phase *phase)
     Tensor **made = alloc((size_t)m->layer_count, sizeof *made);
     for (int i = 0; i < m->layer_count; i++) {
         Layer *layer = m->layers[i];
-        made[i] = build_layer(g, layer, layer->input ? made[layer->input->index] : g->x);
+        Tensor *x = layer->input ? made[layer->input->index] : g->x;
+        check_base_input(layer, x->rank, x->dims);
+        made[i] = build_layer(g, layer, x);
         note_shape(layer, made[i]);
     }
     g->output = made[m->layer_count - 1];
+    if (kind == PROGRAM_INFER) check_shapes(m);
     if (phase) {
         g->y = add_labels(g);
         g->loss = add_loss(g, phase, g->output, g->y);

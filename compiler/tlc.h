@@ -84,6 +84,7 @@ struct Layer {
     Value *values;         /* one for each row of op->attrs */
     Layer *input;          /* NULL: the model's input */
     Base *base;            /* NULL, or the pretrained network that it is a layer of */
+    bool has_automatic_name;
     int index;             /* in model->layers */
     int rank, dims[MAX_RANK]; /* of its output; dims[0] = 0; known after the first graph is built */
     Weight *weights[2];    /* kernel, bias; known likewise */
@@ -103,6 +104,9 @@ struct Base {
                                * InputLayer, first in base.layers when first is not given, is counted
                                * by `input_layer` (1), without a Layer of its own */
     int count, input_layer;
+    Layer **network;          /* the whole network, of which layers[] is a part */
+    int network_count;
+    bool starts_at_input, takes_top; /* the part does */
     int index;
 };
 
@@ -359,10 +363,12 @@ _Noreturn void error_world(int code, const char *hint, const char *format, ...)
 _Noreturn void bug(const Graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void set_model_file(const char *file); /* the name that messages begin with */
+extern void (*exit_hook)(int code);    /* for tests: called instead of exit; must not return */
 
 /* ==== util.c =============================================================================================== */
 
 void *alloc(size_t count, size_t size); /* zeroed, from the arena, never freed; never NULL */
+void free_all(void);                   /* for tests that parse many models: empties the arena */
 char *format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* into the arena */
 char *copy_text(const char *text, size_t length);
 /* Appends item to *array of pointers (arena, doubling). */
@@ -370,6 +376,7 @@ void append(void *array, int *count, void *item);
 /* a * b, a + b; false on overflow or beyond 2^53. */
 bool multiply(int64_t a, int64_t b, int64_t *product);
 bool is_identifier(const char *text); /* C identifier of at most 63 characters, no keyword */
+int edit_distance(const char *a, const char *b);
 const char *nearest(const char *word, const char *const *words, int count); /* NULL if none is near */
 void sha256(const void *data, size_t bytes, char hex[65]); /* <sha2.h> of libmd: hash.c */
 /* Text that grows. */
@@ -382,6 +389,7 @@ void add_bytes(Text *text, const char *data, size_t length);
 const char *shape_text(int rank, const int64_t *dims, bool has_batch); /* "(None, 5, 5, 512)" */
 const char *bytes_text(size_t bytes);   /* "61.8 MiB" */
 const char *count_text(int64_t count);  /* "17,992,001" */
+const char *number_text(double value);  /* the shortest text that reads back as value */
 
 /* ==== json.c: the only compiler file with cJSON.h =========================================================== */
 
@@ -410,6 +418,8 @@ const char *json_kind(const Json *json); /* "a string", "an array", … for mess
  * ("type name inputs"), space-separated. object NULL: all defaults. */
 Value *read_attrs(const Json *object, const Attr *table, const char *path, const char *others);
 Value *default_attrs(const Attr *table);
+void check_name(const char *name, const char *path); /* exit 3 if it is no C identifier */
+char *range_text(const Attr *attr);                  /* "between 0 and 1, 1 not included" */
 Value *find_value(const Attr *table, Value *values, const char *name); /* bug if not in the table */
 int64_t attr_int(const Node *n, const char *name);
 double attr_float(const Node *n, const char *name);
@@ -421,6 +431,14 @@ char *attrs_text(const Attr *table, const Value *values); /* "filters=64 strides
 /* ==== parse.c, freeze.c, base.c: model.json to Model ============================================================== */
 
 Model *parse_model(const char *file);
+extern const Attr model_attrs[], input_attrs[], phase_attrs[], base_attrs[];
+/* Once, after the first graph is built: official layers of the bases, weights of pretrained layers
+ * against those in the official file, and that each phase trains something. */
+void check_shapes(Model *model);
+void finish_bases(Model *model);           /* base.c: its first part */
+void check_trainable(const Model *model);  /* freeze.c: its second */
+/* For build_graph, before each layer: if a base starts there, what Keras asks of its input. */
+void check_base_input(const Layer *layer, int rank, const int64_t *dims);
 /* freeze.c: fills phase->frozen from its patterns: names, globs, a base, a base with a slice, "*".
  * Exit 3 with near names when a pattern matches nothing. */
 void resolve_freeze(const Model *model, Phase *phase);
@@ -434,6 +452,8 @@ const BaseKind *find_base(const char *type);
 void add_base_layer(Base *base, const char *type, const char *name, const char *attrs);
 Layer *add_layer(Model *model, const Op *op, const char *name, const char *path, Value *values,
                  Layer *input, Base *base);
+void append_layer(Model *model, Layer *layer); /* exit 3 if its name stands for something already */
+const char *automatic_name(const Model *model, const char *type); /* as Keras: "dense_1" */
 const Op *find_op(const char *name); /* NULL if there is none */
 /* schema.c: docs/model.schema.json and the tables of docs/model-format.md, from the op tables. */
 void print_schema(FILE *out);
@@ -555,9 +575,8 @@ void emit_tensor_table(Emit *e);
 void emit_kernels(Emit *e);
 const char *c_string(const char *text); /* quoted and escaped; NULL becomes "NULL" */
 void emit_tables(Emit *e);              /* tables.c: RtLayer … RtModel */
-void hash_model(Model *m);              /* emit.c: sets m->hash */
 /* emit.c: writes the file beside its name and renames it; "-": standard output. */
-void emit_model(Model *m, const char *out);
+void emit_model(const Model *m, const char *out);
 
 /* ==== shape.c: what hooks of several ops share ================================================================================ */
 
@@ -607,6 +626,5 @@ const char *need_update(Emit *e, const Node *update);
 
 void print_summary(const Model *m, FILE *out, bool trainable, bool expand);
 void print_plan(const Model *m, FILE *out); /* tlc plan */
-void check_memory(const Model *m, int64_t limit); /* --max-memory: exit 6 with the largest batch that fits */
 
 #endif
