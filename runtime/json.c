@@ -201,10 +201,10 @@ RtJson *rt_json_parse(const char *text, size_t bytes, char *error, size_t error_
         return NULL;
     }
     RtJson *json = cJSON_ParseWithLength(text, bytes);
-    if (!json) { /* what only cJSON sees: half a surrogate pair, a number of 64 digits */
+    if (!json) { /* older versions take numbers of at most 63 characters */
         const char *place = cJSON_GetErrorPtr();
         if (place && place >= text && place <= text + bytes) scan.at = start + (place - text);
-        scan.problem = "a number or an escape that cannot be read";
+        scan.problem = "half a surrogate pair, or a number that cannot be read";
         report(&scan, error, error_size);
         return NULL;
     }
