@@ -52,6 +52,9 @@ RtPool *rt_pool_open(int threads);
 void rt_pool_close(RtPool *pool);
 int rt_pool_threads(const RtPool *pool);
 int rt_default_threads(void);
+/* While set, told of every kernel call that rt_parallel has done. */
+typedef void RtProfiler(RtKernel *kernel, int tasks, double seconds);
+extern RtProfiler *rt_profiler;
 
 /* ---- level.c ---------------------------------------------------------------------------------- */
 
@@ -406,6 +409,8 @@ void rt_session_close(RtSession *session);
  * Says on stderr which. Returns what a file of this program says of itself, or NULL. */
 RtSaved *rt_session_load(RtSession *session);
 size_t rt_weight_count(const RtWeight *weight); /* product of its dims */
+void rt_clear_slots(const RtSession *session, const RtPhase *phase); /* an optimizer without memory */
+const RtPhase *rt_find_phase(const RtModel *model, const char *name); /* NULL if there is none */
 
 /* ---- signals.c: SIGINT and SIGTERM ----------------------------------------------------------------------------------- */
 
@@ -423,6 +428,8 @@ int rt_evaluate(RtSession *session);  /* evaluate.c */
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
                    const RtLogNames *names, size_t (*tally)[2]);
 int rt_predict(RtSession *session);   /* predict.c */
+/* Rows of outputs as an array of the model's output shape; rows stay the caller's. */
+RtArray rt_output_array(const RtModel *model, real *rows, int64_t count);
 int rt_features(RtSession *session);  /* features.c */
 int rt_bench(RtSession *session);     /* bench.c */
 
@@ -439,7 +446,7 @@ void rt_history_close(RtHistory *history);
 
 /* losses (steps), out (n, output), every weight, every slot of the phase, to an .npz file. */
 void rt_trace_write(const char *path, const RtModel *model, const RtPhase *phase, char *arena,
-                    const double *losses, size_t steps, const real *out, int n);
+                    const double *losses, size_t steps, real *out, int n);
 
 /* summary.c: Keras's table (keras.md 7.3). Shared with tlc. trainable: per layer 'Y', 'N' or '-', or
  * NULL for no such column. width: of the terminal; 80 if not one. */

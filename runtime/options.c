@@ -48,7 +48,8 @@ static const Option options_table[] = {
     {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES, TEXT, AT(weights), 0,
      ".h5, .weights.h5 or .safetensors"},
     {"--out", "DIR", TRAIN, TEXT, AT(out), 0, "where results go (default runs/NAME)"},
-    {"--phase", "NAME", TRAIN | EVALUATE, TEXT, AT(phase), 0, "this phase only"},
+    {"--phase", "NAME", TRAIN | EVALUATE | SUMMARY, TEXT, AT(phase), 0,
+     "this phase only; summary: show what it trains"},
     {"--epochs", "N", TRAIN, INTEGER, AT(epochs), MANY, "epochs of each phase"},
     {"--steps", "N", TRAIN, INTEGER, AT(steps), MANY, "stop after N steps in all"},
     {"--seed", "N", TRAIN, SEED, AT(seed), 0, "of all random numbers (default 0)"},
@@ -262,29 +263,17 @@ static int take_option(RtOptions *options, const Command *command, int argc, cha
 /* ---- What must be there, and what excludes what -----------------------------------------------
  */
 
-static void check_phase(const RtModel *model, const RtOptions *options, const Command *command)
+static void check_phase(const RtModel *model, const char *name)
 {
-    if (!(command->bit & (TRAIN | EVALUATE))) return;
-    if (model->phase_count == 0)
-        rt_die(RT_USAGE, "add \"phases\" to the model's JSON, with an optimizer and a loss",
-               "%s: the model has no phases: it can predict, but neither train nor evaluate",
-               command->name);
-    if (!options->phase) return;
+    if (!name || rt_find_phase(model, name)) return;
     const char **names = rt_alloc((size_t)model->phase_count, sizeof *names);
-    char *all = rt_format("its phases:");
+    char *all = rt_format(model->phase_count ? "its phases:" : "it has none");
     for (int i = 0; i < model->phase_count; i++) {
         names[i] = model->phases[i].name;
-        if (strcmp(names[i], options->phase) == 0) {
-            free(names);
-            free(all);
-            return;
-        }
-        char *longer = rt_format("%s %s", all, names[i]);
-        free(all);
-        all = longer;
+        all = rt_format("%s %s", all, names[i]); /* the program ends here: nothing is freed */
     }
-    rt_die(RT_USAGE, suggest(options->phase, names, model->phase_count, all),
-           "--phase %s: the model has no such phase", options->phase);
+    rt_die(RT_USAGE, suggest(name, names, model->phase_count, all),
+           "--phase %s: the model has no such phase", name);
 }
 
 static void check_predict(const RtOptions *options)
@@ -297,7 +286,11 @@ static void check_predict(const RtOptions *options)
 
 static void check_options(const RtModel *model, const RtOptions *options, const Command *command)
 {
-    check_phase(model, options, command);
+    if ((command->bit & (TRAIN | EVALUATE)) && model->phase_count == 0)
+        rt_die(RT_USAGE, "add \"phases\" to the model's JSON, with an optimizer and a loss",
+               "%s: the model has no phases: it can predict, but neither train nor evaluate",
+               command->name);
+    check_phase(model, options->phase);
     if (command->bit == PREDICT)
         check_predict(options);
     else if (options->image_count)

@@ -153,7 +153,7 @@ static void wait_for_workers(RtPool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call)
+static void run_job(RtKernel *kernel, int tasks, const RtCall *call)
 {
     RtPool *pool = call->run->pool;
     if (!pool || pool->threads == 1 || tasks == 1 || inside_task ||
@@ -171,6 +171,19 @@ void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call)
     atomic_fetch_and(&pool->state, ~OPEN);
     wait_for_workers(pool);
     atomic_flag_clear(&pool->busy);
+}
+
+RtProfiler *rt_profiler;
+
+void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call)
+{
+    if (!rt_profiler) {
+        run_job(kernel, tasks, call);
+        return;
+    }
+    double start = rt_seconds();
+    run_job(kernel, tasks, call);
+    rt_profiler(kernel, tasks, rt_seconds() - start);
 }
 
 RtPool *rt_pool_open(int threads)

@@ -1,0 +1,214 @@
+/* bench.c: how fast this program is on this machine, on made-up pictures and random weights. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "internal.h"
+
+enum { REPEAT = 10, CALLS = 4096 };
+
+typedef struct {
+    RtSession *session;
+    const RtPhase *phase; /* NULL: inference */
+    int n;
+    real *x, *y;
+} Work;
+
+/* ---- Made-up data ---------------------------------------------------------------------------- */
+
+static void fill_pictures(const Work *work)
+{
+    const RtModel *model = work->session->model;
+    size_t count =
+        (size_t)work->n * (size_t)model->height * (size_t)model->width * (size_t)model->channels;
+    uint32_t words[4];
+    for (size_t i = 0; i < count; i++) {
+        if (i % 4 == 0) rt_random4(&work->session->run, 0, i >> 32, (uint32_t)i, words);
+        work->x[i] = 255 * rt_unit(words[i % 4]);
+    }
+}
+
+static void fill_labels(const Work *work)
+{
+    const RtModel *model = work->session->model;
+    int size = rt_label_size(model, work->phase->loss), units = model->output_size;
+    for (int i = 0; i < work->n; i++) {
+        real *y = work->y + (size_t)i * (size_t)size;
+        for (int j = 0; j < size; j++) y[j] = j == i % units;
+        if (size == 1) y[0] = (real)(i % (units > 1 ? units : 2));
+    }
+}
+
+/* The room is that of the loader, two batches of the largest phase; the labels lie at its end. */
+static void prepare(Work *work)
+{
+    const RtModel *model = work->session->model;
+    RtRun *run = &work->session->run;
+    work->x = (real *)work->session->room;
+    fill_pictures(work);
+    if (!work->phase) {
+        if (model->prepare_infer) model->prepare_infer(run);
+        return;
+    }
+    size_t labels = (size_t)work->n * (size_t)rt_label_size(model, work->phase->loss);
+    work->y = (real *)(work->session->room + model->batch_bytes) - labels;
+    fill_labels(work);
+    run->step = 0;
+    run->learning_rate = 0; /* the work is the same, and numbers stay numbers */
+    if (work->phase->prepare_train) work->phase->prepare_train(run);
+}
+
+static void run_once(const Work *work)
+{
+    RtSession *session = work->session;
+    if (!work->phase) {
+        session->model->infer(&session->run, work->x, work->n, session->out);
+    } else {
+        work->phase->train(&session->run, work->x, work->y, work->n, session->out);
+        session->run.step++;
+    }
+}
+
+/* ---- Times ----------------------------------------------------------------------------------- */
+
+static int compare_times(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure(Work *work)
+{
+    const RtSession *session = work->session;
+    int repeat = session->options->repeat ? session->options->repeat : REPEAT;
+    double *times = rt_alloc((size_t)repeat, sizeof *times);
+    prepare(work);
+    run_once(work); /* caches, and threads that sleep */
+    for (int i = 0; i < repeat; i++) {
+        double start = rt_seconds();
+        run_once(work);
+        times[i] = rt_seconds() - start;
+    }
+    qsort(times, (size_t)repeat, sizeof *times, compare_times);
+    double middle = (times[repeat / 2] + times[(repeat - 1) / 2]) / 2;
+    double macs = work->phase ? (double)work->phase->step_macs / work->phase->batch
+                              : (double)session->model->infer_macs;
+    char *what = work->phase ? rt_format("train %s", work->phase->name) : rt_format("infer");
+    printf("%-20s %5d %10.3f %10.3f %10.1f %10.1f\n", what, work->n, times[0] * 1e3, middle * 1e3,
+           work->n / middle, macs * work->n / middle * 1e-9);
+    fflush(stdout);
+    free(what);
+    free(times);
+}
+
+/* ---- Kernel by kernel --------------------------------------------------------------------------
+ */
+
+static struct {
+    RtKernel *kernel;
+    int tasks;
+    double least;
+} calls[CALLS];
+static int call_count;
+
+static void record_call(RtKernel *kernel, int tasks, double seconds)
+{
+    if (call_count == CALLS) return;
+    int i = call_count++;
+    bool again = calls[i].kernel == kernel && calls[i].tasks == tasks;
+    calls[i].least = again ? fmin(calls[i].least, seconds) : seconds;
+    calls[i].kernel = kernel;
+    calls[i].tasks = tasks;
+}
+
+/* Kernels have no names in a program: each is numbered where it first appears. */
+static int number_kernel(int at)
+{
+    int number = 1;
+    for (int i = 0; i < at; i++) {
+        bool first = true;
+        for (int j = 0; j < i; j++) first &= calls[j].kernel != calls[i].kernel;
+        if (calls[i].kernel == calls[at].kernel) return number;
+        number += first;
+    }
+    return number;
+}
+
+static void measure_calls(Work *work)
+{
+    int repeat = work->session->options->repeat ? work->session->options->repeat : REPEAT;
+    memset(calls, 0, sizeof calls);
+    prepare(work);
+    rt_profiler = record_call;
+    for (int i = 0; i < repeat; i++) {
+        call_count = 0;
+        run_once(work);
+    }
+    rt_profiler = NULL;
+    double total = 0;
+    for (int i = 0; i < call_count; i++) total += calls[i].least;
+    printf("  %4s %6s %6s %10s %6s   of %d\n", "call", "kernel", "tasks", "min ms", "%", work->n);
+    for (int i = 0; i < call_count; i++)
+        printf("  %4d %6d %6d %10.3f %6.1f\n", i + 1, number_kernel(i), calls[i].tasks,
+               calls[i].least * 1e3, total > 0 ? 100 * calls[i].least / total : 0.0);
+}
+
+/* ---- The whole
+ * ----------------------------------------------------------------------------------- */
+
+static void measure_work(RtSession *session, const RtPhase *phase, int n)
+{
+    Work work = {.session = session, .phase = phase, .n = n};
+    measure(&work);
+    if (session->options->layers) measure_calls(&work);
+}
+
+static void open_bench(RtSession *session, uint64_t *samples, int count)
+{
+    const RtModel *model = session->model;
+    for (int i = 0; i < model->weight_count; i++)
+        rt_initialize(&model->weights[i], session->run.seed,
+                      (real *)(session->run.arena + model->weights[i].offset));
+    for (int i = 0; i < count; i++) samples[i] = (uint64_t)i;
+    session->run.sample = samples;
+}
+
+static int check_batch(const RtSession *session, int most)
+{
+    int batch = session->options->batch;
+    if (batch > most)
+        rt_die(RT_USAGE, NULL, "--batch %d: the program was made for batches of at most %d", batch,
+               most);
+    return batch;
+}
+
+int rt_bench(RtSession *session)
+{
+    const RtModel *model = session->model;
+    int most = session->batch;
+    for (int i = 0; i < model->phase_count; i++)
+        if (model->phases[i].batch > most) most = model->phases[i].batch;
+    int batch = check_batch(session, most);
+    uint64_t *samples = rt_alloc((size_t)most, sizeof *samples);
+    open_bench(session, samples, most);
+    printf("%s on %s: %s, %d threads\n", model->name, rt_cpu_name(), rt_level_name(session->level),
+           rt_pool_threads(session->run.pool));
+    printf("%-20s %5s %10s %10s %10s %10s\n", "", "batch", "min ms", "median ms", "images/s",
+           "GMAC/s");
+    for (int n = batch ? batch : 1; n <= session->batch; n *= 2) {
+        measure_work(session, NULL, n);
+        if (batch) break;
+    }
+    for (int i = 0; i < model->phase_count; i++) {
+        const RtPhase *phase = &model->phases[i];
+        rt_clear_slots(session, phase);
+        if (batch <= phase->batch) measure_work(session, phase, batch ? batch : phase->batch);
+    }
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("peak memory %.1f MiB, of it the arena %.1f MiB\n", (double)usage.ru_maxrss / 1024,
+           (double)model->arena_bytes / 1048576);
+    free(samples);
+    return RT_OK;
+}

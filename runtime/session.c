@@ -1,0 +1,131 @@
+/* session.c: what every command but summary begins with: arena, threads, kernels, weights. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+size_t rt_weight_count(const RtWeight *weight)
+{
+    size_t count = 1;
+    for (int i = 0; i < weight->rank; i++) count *= (size_t)weight->dims[i];
+    return count;
+}
+
+const RtPhase *rt_find_phase(const RtModel *model, const char *name)
+{
+    for (int i = 0; i < model->phase_count; i++)
+        if (strcmp(model->phases[i].name, name) == 0) return &model->phases[i];
+    return NULL;
+}
+
+void rt_clear_slots(const RtSession *session, const RtPhase *phase)
+{
+    for (int i = 0; i < phase->slot_count; i++)
+        memset(session->run.arena + phase->slots[i].offset, 0,
+               rt_weight_count(&session->model->weights[phase->slots[i].weight]) * sizeof(real));
+}
+
+/* Rows that evaluate can take at once: what it is made for, and what the loader's room holds. */
+static int choose_batch(const RtModel *model)
+{
+    int batch = model->infer_batch, labels = 1;
+    for (int i = 0; i < model->phase_count; i++) {
+        int size = rt_label_size(model, model->phases[i].loss);
+        if (size > labels) labels = size;
+    }
+    while (batch > 1 && 2 * rt_loader_bytes(model, batch, labels) > model->batch_bytes) batch--;
+    return batch;
+}
+
+static int largest_batch(const RtModel *model)
+{
+    int batch = model->infer_batch;
+    for (int i = 0; i < model->phase_count; i++)
+        if (model->phases[i].batch > batch) batch = model->phases[i].batch;
+    return batch;
+}
+
+/* The kernels of the level, or of the highest below it for which the file was compiled. */
+static void choose_kernels(RtSession *session)
+{
+    int level = (int)rt_level();
+    while (level > RT_GENERIC && !session->model->kernels[level]) level--;
+    session->level = (RtLevel)level;
+    session->run.kernels = session->model->kernels[level];
+}
+
+void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options)
+{
+    *session = (RtSession){.model = model, .options = options};
+    choose_kernels(session);
+    session->run.seed = options->seed;
+    session->run.arena = rt_arena_open(model->arena_bytes, model->name);
+    session->run.pool = rt_pool_open(options->threads);
+    session->room = session->run.arena + model->batch_offset;
+    session->batch = choose_batch(model);
+    session->out =
+        rt_alloc((size_t)largest_batch(model) * (size_t)model->output_size, sizeof(real));
+    session->losses = rt_alloc((size_t)model->infer_batch, sizeof(real));
+}
+
+void rt_session_close(RtSession *session)
+{
+    rt_pool_close(session->run.pool);
+    rt_arena_close(session->run.arena, session->model->arena_bytes);
+    free(session->out);
+    free(session->losses);
+}
+
+/* The file that the last training left, malloc'ed; NULL if there is none. */
+static char *find_trained(const RtModel *model)
+{
+    static const char *const names[] = {"best", "last"};
+    for (int i = 0; i < 2; i++) {
+        char *path = rt_format("runs/%s/%s.safetensors", model->name, names[i]);
+        if (access(path, F_OK) == 0) return path;
+        free(path);
+    }
+    return NULL;
+}
+
+/* Whether a program of tlc wrote the file: then it must be a program of this model. */
+static bool is_ours(const char *path)
+{
+    static const char hdf5[8] = "\x89HDF\r\n\x1a\n";
+    char start[sizeof hdf5] = "";
+    FILE *file = fopen(path, "rb");
+    bool other = file && fread(start, 1, sizeof start, file) == sizeof start &&
+                 memcmp(start, hdf5, sizeof hdf5) == 0;
+    if (file) fclose(file);
+    if (other) return false;
+    RtTensors *tensors = rt_tensors_open(path);
+    bool ours = rt_tensors_meta(tensors, "tlc_model_hash") != NULL;
+    rt_tensors_close(tensors);
+    return ours;
+}
+
+RtSaved *rt_session_load(RtSession *session)
+{
+    const RtModel *model = session->model;
+    const char *given = session->options->weights;
+    char *found = given ? NULL : find_trained(model);
+    const char *path = given ? given : found;
+    RtSaved *saved = NULL;
+    if (!path && model->phase_count)
+        rt_die(RT_BAD_WEIGHTS, rt_format("%s train --data DIR, or --weights FILE", rt_program),
+               "no trained weights: runs/%s has neither best.safetensors nor last.safetensors",
+               model->name);
+    if (!path) {
+        rt_weights_load(model, session->run.arena, session->run.seed, NULL);
+    } else if (is_ours(path)) {
+        saved = rt_saved_load(model, session->run.arena, path);
+    } else if (model->phase_count) { /* all that training changes must be in the file */
+        rt_weights_read(model, session->run.arena, path, -1);
+    } else {
+        rt_weights_load(model, session->run.arena, session->run.seed, path);
+    }
+    if (found) rt_note("weights: %s", found);
+    free(found);
+    return saved;
+}

@@ -1,0 +1,320 @@
+/* train.c: the training loop, with the meaning of Keras's fit: the loss and metrics shown are means
+ * over the pictures so far, from the training-mode forward before each update; validation follows
+ * each epoch. Phases run one after the other on the same weights; each starts with an optimizer
+ * that has no memory. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+typedef struct {
+    RtSession *session;
+    RtData *data, *validation; /* validation: NULL if there is none */
+    RtHistory *history;
+    char *folder;              /* for results; NULL: none are kept */
+    size_t steps, saved_steps; /* taken in all phases; those in last.safetensors */
+    double best;               /* least val_loss (loss, without validation) so far */
+    char *best_line;           /* what to say of it in the end */
+    const char *best_loss;     /* the loss it is measured in */
+    double *losses;            /* (steps), for --trace */
+    real *last_out;            /* outputs of the last step, for --trace */
+    int last_n;
+
+    /* Of the phase under way. */
+    const RtPhase *phase;
+    RtLoader *loader, *validation_loader;
+    RtLogNames names;
+    uint64_t *order;   /* (pictures) */
+    int epochs, epoch; /* to do, done */
+} Training;
+
+static bool has_enough(const Training *training)
+{
+    int limit = training->session->options->steps;
+    return rt_signal() || (limit && training->steps >= (size_t)limit);
+}
+
+/* ---- A step, an epoch -------------------------------------------------------------------------
+ */
+
+static _Noreturn void die_not_finite(const Training *training, double loss)
+{
+    const RtRun *run = &training->session->run;
+    rt_die(RT_FAILED, "a smaller learning_rate, and input in the range the model expects",
+           "phase %s, epoch %d, step %llu: the loss is %g", training->phase->name,
+           training->epoch + 1, (unsigned long long)run->step + 1, loss);
+}
+
+static void keep_trace(Training *training, double loss, const real *out, int n)
+{
+    if (!training->session->options->trace) return;
+    training->losses[training->steps] = loss;
+    training->last_n = n;
+    memcpy(training->last_out, out,
+           (size_t)n * (size_t)training->session->model->output_size * sizeof *out);
+}
+
+static void run_step(Training *training, const RtBatch *batch, RtMeter *meter)
+{
+    RtSession *session = training->session;
+    const RtPhase *phase = training->phase;
+    session->run.sample = batch->sample;
+    double loss = phase->train(&session->run, batch->x, batch->y, batch->n, session->out);
+    if (!isfinite(loss)) die_not_finite(training, loss);
+    keep_trace(training, loss, session->out, batch->n);
+    rt_meter_add(meter, session->model, phase->loss, batch, session->out, loss);
+    session->run.step++;
+    training->steps++;
+}
+
+/* Trains for an epoch; false if it was broken off. */
+static bool run_epoch(Training *training, RtMeter *meter, RtProgress *progress)
+{
+    RtRun *run = &training->session->run;
+    RtLog logs[RT_LOGS];
+    bool shuffle = training->session->options->shuffle;
+    if (shuffle) rt_shuffle(run->seed, run->epoch, training->order, training->data->count);
+    if (training->phase->prepare_train) training->phase->prepare_train(run);
+    rt_loader_start(training->loader, shuffle ? training->order : NULL, 0);
+    for (size_t step = 1;; step++) {
+        RtBatch batch = rt_loader_next(training->loader);
+        if (batch.n == 0) return true;
+        if (has_enough(training)) return false;
+        run_step(training, &batch, meter);
+        int count = rt_meter_logs(meter, &training->names, false, logs);
+        rt_progress_step(progress, step, logs, count);
+    }
+}
+
+/* ---- Between epochs ----------------------------------------------------------------------------
+ */
+
+static double find_log(const RtLog *logs, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(logs[i].name, name) == 0) return logs[i].value;
+    return NAN;
+}
+
+static void save(Training *training, const char *name, double val_loss)
+{
+    const RtModel *model = training->session->model;
+    RtSaved about = {.classes = training->data->classes,
+                     .class_count = training->data->class_count,
+                     .phase = (char *)training->phase->name,
+                     .epoch = training->epoch,
+                     .val_loss = val_loss,
+                     .model_hash = (char *)model->hash};
+    char *path = rt_format("%s/%s.safetensors", training->folder, name);
+    rt_saved_write(model, training->session->run.arena, path, &about);
+    training->saved_steps = training->steps;
+    free(path);
+}
+
+/* Losses of two kinds cannot be compared: a phase with another loss starts afresh. */
+static bool is_best(Training *training, double value)
+{
+    const char *loss = training->phase->loss_name;
+    if (!training->best_loss || strcmp(loss, training->best_loss) != 0) training->best = INFINITY;
+    training->best_loss = loss;
+    if (!(value < training->best)) return false;
+    training->best = value;
+    return true;
+}
+
+static void keep_results(Training *training, const RtLog *logs, int count)
+{
+    if (!training->folder) return;
+    const char *watched = training->validation ? "val_loss" : "loss";
+    double val_loss = find_log(logs, count, "val_loss"), value = find_log(logs, count, watched);
+    char *path = rt_format("%s/history.csv", training->folder);
+    rt_history_write(training->history, path);
+    free(path);
+    if (is_best(training, value)) {
+        save(training, "best", val_loss);
+        free(training->best_line);
+        training->best_line =
+            rt_format("best: %s/best.safetensors (phase %s, epoch %d, %s %.4f)", training->folder,
+                      training->phase->name, training->epoch, watched, value);
+    }
+    save(training, "last", val_loss);
+}
+
+/* Adds val_loss and the other validation numbers to logs, unless a signal broke it off. */
+static int validate(Training *training, RtLog *logs, int count)
+{
+    if (!training->validation) return count;
+    RtMeter meter = rt_measure(training->session, training->phase, training->validation_loader,
+                               NULL, &training->names, NULL);
+    if (rt_signal()) return count;
+    return count + rt_meter_logs(&meter, &training->names, true, logs + count);
+}
+
+static void train_epoch(Training *training)
+{
+    RtSession *session = training->session;
+    size_t batch = (size_t)training->phase->batch;
+    char title[64];
+    snprintf(title, sizeof title, "Epoch %d/%d", training->epoch + 1, training->epochs);
+    RtProgress *progress = NULL;
+    if (!session->options->quiet)
+        progress = rt_progress_open(title, (training->data->count + batch - 1) / batch);
+    RtMeter meter = {0};
+    RtLog logs[RT_LOGS];
+    bool whole = run_epoch(training, &meter, progress);
+    int count = rt_meter_logs(&meter, &training->names, false, logs);
+    if (whole) count = validate(training, logs, count);
+    rt_progress_close(progress, logs, count);
+    if (!whole) return;
+    training->epoch++;
+    rt_history_add(training->history, training->phase->name, (int)session->run.epoch, logs, count);
+    keep_results(training, logs, count);
+    session->run.epoch++;
+}
+
+/* ---- A phase -----------------------------------------------------------------------------------
+ */
+
+static RtLoader *open_loader(const Training *training, RtData *data, int batch)
+{
+    RtSession *session = training->session;
+    return rt_loader_open(session->model, data, batch, training->phase->loss, session->room,
+                          session->model->batch_bytes, session->options->strict);
+}
+
+static int count_epochs(const Training *training, const RtPhase *phase)
+{
+    int asked = training->session->options->epochs;
+    return asked ? asked : phase->epochs;
+}
+
+static void run_phase(Training *training, const RtPhase *phase)
+{
+    RtSession *session = training->session;
+    training->phase = phase;
+    training->epoch = 0;
+    training->epochs = count_epochs(training, phase);
+    training->names = rt_log_names_open(phase);
+    training->loader = open_loader(training, training->data, phase->batch);
+    if (training->validation)
+        training->validation_loader = open_loader(training, training->validation, session->batch);
+    session->run.step = 0;
+    session->run.learning_rate = (real)phase->learning_rate;
+    rt_clear_slots(session, phase);
+    if (!session->options->quiet)
+        rt_note("Phase %s: %s, learning rate %g, batches of %d", phase->name, phase->optimizer,
+                phase->learning_rate, phase->batch);
+    while (training->epoch < training->epochs && !has_enough(training)) train_epoch(training);
+    if (training->folder && training->saved_steps < training->steps) save(training, "last", NAN);
+    rt_loader_close(training->loader);
+    if (training->validation) rt_loader_close(training->validation_loader);
+    rt_log_names_close(&training->names);
+}
+
+/* ---- The whole ----------------------------------------------------------------------------------
+ */
+
+static bool is_chosen(const Training *training, const RtPhase *phase)
+{
+    const char *name = training->session->options->phase;
+    return !name || strcmp(name, phase->name) == 0;
+}
+
+/* Room for the trace of all steps that there can be. */
+static void open_trace(Training *training)
+{
+    const RtModel *model = training->session->model;
+    size_t steps = 0, rows = 1, limit = (size_t)training->session->options->steps;
+    for (int i = 0; i < model->phase_count; i++) {
+        const RtPhase *phase = &model->phases[i];
+        size_t batch = (size_t)phase->batch;
+        if (!is_chosen(training, phase)) continue;
+        steps +=
+            (training->data->count + batch - 1) / batch * (size_t)count_epochs(training, phase);
+        if (batch > rows) rows = batch;
+    }
+    if (limit && limit < steps) steps = limit;
+    training->losses = rt_alloc(steps, sizeof *training->losses);
+    training->last_out = rt_alloc(rows, (size_t)model->output_size * sizeof *training->last_out);
+}
+
+static void describe_data(const Training *training)
+{
+    const RtData *data = training->data;
+    if (training->session->options->quiet) return;
+    rt_note("%zu pictures%s for training, %zu for validation", data->count,
+            data->classes ? rt_format(" of %d classes", data->class_count) : "",
+            training->validation ? training->validation->count : 0);
+}
+
+static void open_training(Training *training, RtSession *session)
+{
+    const RtOptions *options = session->options;
+    const RtModel *model = session->model;
+    *training = (Training){.session = session, .best = INFINITY};
+    rt_data_open_pair(options->data, options->validation, options->validation_split, options->seed,
+                      model, &training->data, &training->validation);
+    for (int i = 0; i < model->phase_count; i++) {
+        if (!is_chosen(training, &model->phases[i])) continue;
+        rt_data_check(training->data, model, model->phases[i].loss);
+        if (training->validation) rt_data_check(training->validation, model, model->phases[i].loss);
+    }
+    describe_data(training);
+    rt_weights_load(model, session->run.arena, options->seed, options->weights);
+    if (options->out)
+        training->folder = rt_format("%s", options->out);
+    else if (!options->trace && !options->steps)
+        training->folder = rt_format("runs/%s", model->name);
+    if (training->folder) rt_make_folders(training->folder);
+    training->history = rt_history_open();
+    training->order = rt_alloc(training->data->count, sizeof *training->order);
+    if (options->trace) open_trace(training);
+}
+
+static void close_training(Training *training)
+{
+    rt_data_close(training->data);
+    if (training->validation) rt_data_close(training->validation);
+    rt_history_close(training->history);
+    free(training->folder);
+    free(training->best_line);
+    free(training->order);
+    free(training->losses);
+    free(training->last_out);
+}
+
+static void report(const Training *training)
+{
+    const RtSession *session = training->session;
+    const RtOptions *options = session->options;
+    if (options->trace && training->phase)
+        rt_trace_write(options->trace, session->model, training->phase, session->run.arena,
+                       training->losses, training->steps, training->last_out, training->last_n);
+    if (options->steps && !rt_signal() && training->steps < (size_t)options->steps)
+        rt_warn("the data gave %zu steps, not %d; --epochs N gives more", training->steps,
+                options->steps);
+    size_t skipped = training->data->skipped;
+    if (training->validation) skipped += training->validation->skipped;
+    if (skipped) rt_warn("%zu pictures could not be read and were left out", skipped);
+    if (training->best_line) printf("%s\n", training->best_line);
+    if (training->folder && training->phase)
+        printf("last: %s/last.safetensors (phase %s, %d epochs)\n", training->folder,
+               training->phase->name, training->epoch);
+}
+
+int rt_train(RtSession *session)
+{
+    const RtModel *model = session->model;
+    Training training;
+    open_training(&training, session);
+    for (int i = 0; i < model->phase_count && !has_enough(&training); i++) {
+        if (is_chosen(&training, &model->phases[i])) run_phase(&training, &model->phases[i]);
+        /* epochs of a phase left out count too: random numbers are those of the whole run */
+        else
+            session->run.epoch += (uint32_t)count_epochs(&training, &model->phases[i]);
+    }
+    report(&training);
+    close_training(&training);
+    return rt_signal() ? 128 + rt_signal() : RT_OK;
+}
