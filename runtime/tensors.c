@@ -33,32 +33,23 @@ static float half_to_float(uint16_t half)
     return sign ? -value : value;
 }
 
+/* values = expression of each element v. */
 #define CONVERT(type, expression)                                                                  \
     for (int64_t i = 0; i < count; i++) {                                                          \
         type v = ((const type *)array->data)[i];                                                   \
         values[i] = (real)(expression);                                                            \
-    }                                                                                              \
-    break
+    }
 
 void rt_array_to_real(const RtArray *array, real *values)
 {
     int64_t count = rt_array_count(array);
-    switch (array->type) {
-    case RT_F32:
-        CONVERT(float, v);
-    case RT_F64:
-        CONVERT(double, v);
-    case RT_F16:
-        CONVERT(uint16_t, half_to_float(v));
-    case RT_U8:
-        CONVERT(uint8_t, v);
-    case RT_I32:
-        CONVERT(int32_t, v);
-    case RT_I64:
-        CONVERT(int64_t, v);
-    case RT_BOOL:
-        CONVERT(uint8_t, v != 0);
-    }
+    if (array->type == RT_F32) CONVERT(float, v)
+    if (array->type == RT_F64) CONVERT(double, v)
+    if (array->type == RT_F16) CONVERT(uint16_t, half_to_float(v))
+    if (array->type == RT_U8) CONVERT(uint8_t, v)
+    if (array->type == RT_I32) CONVERT(int32_t, v)
+    if (array->type == RT_I64) CONVERT(int64_t, v)
+    if (array->type == RT_BOOL) CONVERT(uint8_t, v != 0)
 }
 
 void rt_array_free(RtArray *array)
