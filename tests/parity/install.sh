@@ -22,7 +22,7 @@ mkdir -p "$venv"
 log=$venv/install.log
 python3 -m venv --clear "$venv" >/dev/null 2>&1 ||
     skip "python3 has no venv module (Debian: apt-get install python3-venv)"
-echo "parity: installing $packages in $venv (about 1.6 GB)"
+echo "parity: installing $packages (about 1.6 GB)"
 # shellcheck disable=SC2086 # a list of words
 "$venv/bin/pip" install --quiet --disable-pip-version-check $packages >"$log" 2>&1 || {
     tail -n 3 "$log"

@@ -1,0 +1,191 @@
+"""Random small models, compiled by tlc and built in Keras: the same numbers, or the smallest culprit.
+
+    parity.py [MODEL.json...]
+
+Environment: PARITY_SEED (printed; default: from the clock), PARITY_COUNT (default 200), PARITY_JOBS
+(models in work at once; default 2), and what programs.py reads: RT_LIBS, BUILD, CC. Given files are
+compared instead of random models; they need the phases that record.py describes.
+
+Each model is run three ways: inference over all rows, one step of SGD that shows every gradient, ten
+steps of its own optimizer over two full batches and a partial one. Outputs, gradients and weights
+may be off by 1e-4 of the largest of their array, losses by 1e-5; or, where the model is so
+ill-conditioned that Keras in single precision is itself off, by ten times what that is.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+import zlib
+
+import numpy as np
+
+import random_model
+import record
+import seeded
+from model import Net, keras
+from programs import BUILD, Failure, compile_model, run
+
+WORK = BUILD / "parity"
+TOLERANCE = {"output": 1e-4, "gradient": 1e-4, "loss": 1e-5, "final": 1e-4}
+TRIES = 60   # models tried while making a failing one smaller
+
+
+def draw_data(spec):
+    """The net, x, y and initial weights: a pure function of the model."""
+    net = Net(spec)
+    return net, *record.make_data(net, np.random.default_rng(zlib.crc32(spec["name"].encode())))
+
+
+def by_keras(spec, precision="float32"):
+    """What Keras gives: arrays by stage and name."""
+    keras.config.set_floatx(precision)
+    try:
+        net, x, y, initial = draw_data(spec)
+        net.assign(initial)
+        result = {("output", ""): net.predict(x)}
+        net.start("grad")
+        result |= {("gradient", name): value for name, value in net.first_gradients(x, y).items()}
+        net.start("train")
+        result["loss", ""] = np.array(net.train(x, y, record.STEPS))
+        result |= {("final", name): value for name, value in net.values().items()}
+        return result
+    finally:
+        keras.config.set_floatx("float32")
+
+
+def write_inputs(spec, folder):
+    _, x, y, initial = draw_data(spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "x.npy", x)
+    np.savez(folder / "data.npz", x=x, y=y)
+    seeded.write_safetensors(folder / "weights.safetensors", initial)
+
+
+def by_tlc(spec, folder):
+    """What the generated program gives, in the same form."""
+    program = compile_model(spec, folder, "-O1")
+    weights = ("--weights", folder / "weights.safetensors", "--threads", 2)
+    run("predict", program, "predict", "--input", folder / "x.npy", "-o",
+        folder / "output.npy", *weights)
+    for phase, steps in (("grad", 1), ("train", record.STEPS)):
+        run(phase, program, "train", "--data", folder / "data.npz", "--phase", phase,
+            "--no-shuffle", "--epochs", steps, "--steps", steps,
+            "--trace", folder / f"{phase}.npz", "--out", folder / "run", *weights)
+    result = {("output", ""): np.load(folder / "output.npy")}
+    for name, value in np.load(folder / "grad.npz").items():
+        if name.startswith("optimizer/"):
+            result["gradient", name[len("optimizer/"):-len("/momentum")]] = -value
+    trace = np.load(folder / "train.npz")
+    result["loss", ""] = trace["loss"]
+    result |= {("final", name): value for name, value in trace.items()
+               if name != "loss" and not name.startswith("optimizer/")}
+    return result
+
+
+def distance(stage, ours, theirs):
+    """Largest difference, as a part of the largest magnitude (of each number for losses)."""
+    if ours.shape != theirs.shape:
+        return np.inf
+    scale = np.abs(theirs) if stage == "loss" else np.abs(theirs).max(initial=1e-30)
+    return (np.abs(ours - theirs) / scale).max(initial=0)
+
+
+def compare(spec, ours, theirs):
+    if ours.keys() != theirs.keys():
+        odd = sorted(map(str, ours.keys() ^ theirs.keys()))
+        raise Failure("names", f"not on both sides: {', '.join(odd)}")
+    exact = None
+    for (stage, name), value in theirs.items():
+        off = distance(stage, ours[stage, name], value)
+        if off <= TOLERANCE[stage]:
+            continue
+        exact = exact or by_keras(spec, "float64")
+        noise = distance(stage, value, exact[stage, name])
+        if not off <= 10 * noise:
+            raise Failure(stage, f"{stage} {name} differs by {off:.2e}, allowed "
+                          f"{TOLERANCE[stage]:.0e}; Keras's own error is {noise:.1e}")
+
+
+def check(spec):
+    """Compares one model, from the start; raises Failure."""
+    folder = WORK / "try"
+    write_inputs(spec, folder)
+    compare(spec, by_tlc(spec, folder), by_keras(spec))
+
+
+def shrink(spec, failure):
+    """The smallest model found that fails in the same stage."""
+    tries, progress = 0, True
+    while progress and tries < TRIES:
+        progress = False
+        for candidate in sorted(random_model.smaller(spec), key=random_model.size_of):
+            tries += 1
+            try:
+                check(candidate)
+            except Failure as found:
+                if found.stage == failure.stage:
+                    spec, failure, progress = candidate, found, True
+                    break
+            except (ValueError, TypeError, KeyError, StopIteration):
+                pass  # Keras does not take it either
+            if tries >= TRIES:
+                break
+    return spec, failure
+
+
+def report(failures):
+    """Makes the smallest failing model smaller still and writes it."""
+    spec, failure = min(failures, key=lambda pair: random_model.size_of(pair[0]))
+    spec, failure = shrink(spec, failure)
+    path = WORK / "failing.json"
+    path.write_text(json.dumps(spec, indent=2) + "\n")
+    print(f"parity: smallest failing model: {path}\n  {failure.stage}: {failure}")
+
+
+def draw_models():
+    seed = int(os.environ.get("PARITY_SEED", int(time.time()) % 1000000))
+    count = int(os.environ.get("PARITY_COUNT", 200))
+    print(f"parity: {count} models, PARITY_SEED={seed}", flush=True)
+    for number in range(count):
+        random = np.random.default_rng([seed, number])
+        yield random_model.Maker(f"random_{seed}_{number}", random).model()
+
+
+def compare_all(specs):
+    """Compares all models, tlc's side in threads beside Keras's; the failures."""
+    failures = []
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("PARITY_JOBS", 2))) as pool:
+        runs = []
+        for spec in specs:
+            write_inputs(spec, WORK / spec["name"])
+            runs.append((spec, pool.submit(by_tlc, spec, WORK / spec["name"])))
+        for spec, run in runs:
+            try:
+                theirs = by_keras(spec)
+                compare(spec, run.result(), theirs)
+            except Failure as failure:
+                failures.append((spec, failure))
+                print(f"FAIL {spec['name']}: {failure.stage}: {failure}", flush=True)
+            else:
+                shutil.rmtree(WORK / spec["name"])
+    return failures
+
+
+def main(paths):
+    WORK.mkdir(parents=True, exist_ok=True)
+    start = time.time()
+    specs = [json.loads(pathlib.Path(path).read_text()) for path in paths] or list(draw_models())
+    failures = compare_all(specs)
+    print(f"parity: {len(specs) - len(failures)} passed, {len(failures)} failed, "
+          f"{time.time() - start:.0f} s")
+    if failures:
+        report(failures)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
