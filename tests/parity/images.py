@@ -28,7 +28,8 @@ def make_pictures(folder):
     for number in range(COUNT):
         height, width = random.integers(40, 500, 2)
         rows, columns = np.mgrid[0:height, 0:width]
-        waves = [np.sin(rows / (9 + 7 * c) + number) * np.cos(columns / (31 - 8 * c)) for c in range(3)]
+        waves = [np.sin(rows / (9 + 7 * c) + number) * np.cos(columns / (31 - 8 * c))
+                 for c in range(3)]
         noise = random.normal(scale=12, size=(height, width, 3))
         pixels = np.clip(np.stack(waves, -1) * 90 + 128 + noise, 0, 255).astype(np.uint8)
         picture = Image.fromarray(pixels).convert("L" if number % 5 == 4 else "RGB")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the private Python environment of the parity tests in build/parity-venv: Keras on TensorFlow,
-# at fixed versions, for the CPU. Does nothing when it is there already. Exit 77 means "skipped": no
+# Makes the private Python environment of the parity tests in build/parity-venv: Keras on
+# TensorFlow, at fixed versions, for the CPU. Does nothing when it is there already. Exit 77 means "skipped": no
 # Python 3 with venv, or pip cannot fetch the packages; the reason is printed.
 set -eu
 

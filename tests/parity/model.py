@@ -98,8 +98,7 @@ def cut(made, first, last):
             return at % len(made)
         return next(i for i, layer in enumerate(made) if layer is not None and layer.name == at)
 
-    begin = max(place(first, 1), 1)
-    return [None] + made[begin:place(last, len(made) - 1) + 1]
+    return made[place(first, 0):place(last, len(made) - 1) + 1]
 
 
 def make_layer(spec):
@@ -121,18 +120,20 @@ class Net:
         keras.backend.clear_session()
         self.spec = spec
         self.bases = {}
-        tensors = {}
         x = first = keras.Input(shape=tuple(spec["input"]["shape"]))
+        tensors = {"input": first}
         made = []
         for item in spec["layers"]:
             if item["type"] in CONVOLUTIONS:
                 name = item.get("name", item["type"].lower())
-                self.bases[name] = base_layers(item)
-                chain = [layer for layer in self.bases[name] if layer is not None]
+                part = base_layers(item)
+                self.bases[name] = self.bases.get(name, []) + part
+                chain = [layer for layer in part if layer is not None]
             else:
                 name, chain = item.get("name"), [make_layer(item)]
             if "inputs" in item:
-                x = tensors[item["inputs"][0]]
+                inputs = item["inputs"]
+                x = tensors[inputs if isinstance(inputs, str) else inputs[0]]
             for layer in chain:
                 x = layer(x)
                 made.append(layer)
@@ -153,12 +154,11 @@ class Net:
 
     def frozen(self, pattern):
         """The layers that one freeze pattern names."""
-        part = re.fullmatch(r"(\w+)\[(-?\d*):(-?\d*)\]", pattern)
+        part = re.fullmatch(r"(\w+)(?:\[([-:\d]+)\])?", pattern)
         if part and part[1] in self.bases:
-            begin, end = (int(text) if text else None for text in part.groups()[1:])
-            return [layer for layer in self.bases[part[1]][begin:end] if layer is not None]
-        if pattern in self.bases:
-            return [layer for layer in self.bases[pattern] if layer is not None]
+            bounds = [int(text) if text else None for text in (part[2] or ":").split(":")]
+            taken = slice(*bounds) if len(bounds) > 1 else slice(bounds[0], bounds[0] + 1 or None)
+            return [layer for layer in self.bases[part[1]][taken] if layer is not None]
         return [layer for layer in self.layers if fnmatch.fnmatchcase(layer.name, pattern)]
 
     def start(self, name):

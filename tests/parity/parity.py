@@ -1,14 +1,14 @@
-"""Random small models, compiled by tlc and built in Keras: the same numbers, or the smallest culprit.
+"""Random small models by tlc and by Keras: the same numbers, or the smallest culprit.
 
     parity.py [MODEL.json...]
 
-Environment: PARITY_SEED (printed; default: from the clock), PARITY_COUNT (default 200), PARITY_JOBS
-(models in work at once; default 2), and what programs.py reads: RT_LIBS, BUILD, CC. Given files are
-compared instead of random models; they need the phases that record.py describes.
+Environment: PARITY_SEED (printed; default: from the clock), PARITY_COUNT (default 200),
+PARITY_JOBS (models in work at once; default 2), and what programs.py reads: RT_LIBS, BUILD, CC.
+Given files are compared instead of random models; they need the phases that record.py describes.
 
-Each model is run three ways: inference over all rows, one step of SGD that shows every gradient, ten
-steps of its own optimizer over two full batches and a partial one. Outputs, gradients and weights
-may be off by 1e-4 of the largest of their array, losses by 1e-5; or, where the model is so
+Each model is run three ways: inference over all rows, one step of SGD that shows every gradient,
+ten steps of its own optimizer over two full batches and a partial one. Outputs, gradients and
+weights may be off by 1e-4 of the largest of their array, losses by 1e-5; or, where the model is so
 ill-conditioned that Keras in single precision is itself off, by ten times what that is.
 """
 

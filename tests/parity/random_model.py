@@ -178,7 +178,8 @@ def smaller(spec):
         yield changed(lambda made: made["layers"].pop(index))
     if "freeze" in spec["phases"][0]:
         yield changed(lambda made: [phase.pop("freeze") for phase in made["phases"]])
-    yield changed(lambda made: made["phases"][1].update(optimizer=dict(GRADIENT, learning_rate=0.01)))
+    plain = {"type": "SGD", "learning_rate": 0.01}
+    yield changed(lambda made: made["phases"][1].update(optimizer=plain))
     yield changed(lambda made: [phase.update(batch_size=1) for phase in made["phases"]])
     for index, layer in enumerate(spec["layers"]):
         for key in set(layer) - {"type", "name", "units", "filters", "kernel_size", "model"}:

@@ -2,8 +2,8 @@
 
     record.py [NAME...]        all cases without a name
 
-A case is a model.json as tlc reads it. Its phases are "grad" (SGD, learning rate 1, momentum 0.9, so
-that after one step the slot is the negative gradient) and "train"; a case without phases is for
+A case is a model.json as tlc reads it. Its phases are "grad" (SGD, learning rate 1, momentum 0.9,
+so that after one step the slot is the negative gradient) and "train"; a case without phases is for
 inference alone. Members of a recording:
 
     x, y            the data: two full batches and a partial one
@@ -13,8 +13,8 @@ inference alone. Members of a recording:
     loss            of ten steps of phase train, from the initial weights, batches in order
     final/WEIGHT    the weights after them
 
-Large models have no x and no initial, but the shapes, as `pictures` and shape/WEIGHT: their pictures
-and weights are those of seed 1 (seeded.py).
+Large models have no x and no initial, but the shapes, as `pictures` and shape/WEIGHT: their
+pictures and weights are those of seed 1 (seeded.py).
 Of an array of more than 8192 numbers every STEP-th is kept, STEP = (count / 1024) | 1, and beside
 it, as total/NAME, the largest magnitude and the sums of values, magnitudes and squares.
 """
