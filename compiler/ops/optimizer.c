@@ -1,0 +1,257 @@
+/* optimizer.c: SGD, RMSprop, Adam, AdamW, with Keras 3's formulas.
+ *
+ * An update node has in = [w, dw, slots…] and no output. Its kernel is a loop over one inline function,
+ * which a gradient's kernel may also call on each part of dw that it has finished. */
+#include <string.h>
+
+#include "tlc.h"
+
+#define RATE_ATTR(value)                                                                           \
+    {.name = "learning_rate", .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1e30,           \
+     .doc = "step size"}
+#define DECAY_ATTR(value)                                                                          \
+    {.name = "weight_decay", .type = ATTR_FLOAT, .flags = ATTR_NULL, .initial = value, .lo = 0,    \
+     .hi = 1e30, .doc = "before the step, w shrinks by w * weight_decay * learning_rate"}
+#define EPSILON_ATTR(text)                                                                         \
+    {.name = "epsilon", .type = ATTR_FLOAT, .initial = "1e-7", .lo = 0, .hi = 1e30, .doc = text}
+#define SHARE_ATTR(key, value, text)                                                               \
+    {.name = key, .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1, .doc = text}
+
+static const Attr sgd_attrs[] = {
+    RATE_ATTR("0.01"),
+    SHARE_ATTR("momentum", "0.0", "share of the last step that is kept"),
+    {.name = "nesterov", .type = ATTR_BOOL, .initial = "false", .doc = "Nesterov's momentum"},
+    DECAY_ATTR("null"),
+    {0},
+};
+
+static const Attr rmsprop_attrs[] = {
+    RATE_ATTR("0.001"),
+    SHARE_ATTR("rho", "0.9", "decay of the mean of squared gradients"),
+    SHARE_ATTR("momentum", "0.0", "share of the last step that is kept"),
+    EPSILON_ATTR("added under the root"),
+    {.name = "centered", .type = ATTR_BOOL, .initial = "false",
+     .doc = "true: divides by the deviation instead of the root mean square"},
+    DECAY_ATTR("null"),
+    {0},
+};
+
+#define ADAM_ATTRS(decay)                                                                          \
+    RATE_ATTR("0.001"), SHARE_ATTR("beta_1", "0.9", "decay of the mean of gradients"),             \
+        SHARE_ATTR("beta_2", "0.999", "decay of the mean of squared gradients"),                   \
+        EPSILON_ATTR("added to the root"),                                                         \
+        {.name = "amsgrad", .type = ATTR_BOOL, .initial = "false",                                 \
+         .doc = "true: divides by the largest mean square so far"},                                \
+        DECAY_ATTR(decay)
+
+static const Attr adam_attrs[] = {ADAM_ATTRS("null"), {0}};
+static const Attr adamw_attrs[] = {ADAM_ATTRS("0.004"), {0}};
+
+static double number(const Attr *attrs, const Value *values, const char *name)
+{
+    const Value *v = find_value(attrs, (Value *)values, name);
+    return v->is_null ? 0 : v->f[0];
+}
+
+static bool flag(const Attr *attrs, const Value *values, const char *name)
+{
+    return find_value(attrs, (Value *)values, name)->i[0] != 0;
+}
+
+static int sgd_slots(const Value *values, const char *names[MAX_SLOTS])
+{
+    names[0] = "momentum";
+    return number(sgd_attrs, values, "momentum") != 0;
+}
+
+static int rmsprop_slots(const Value *values, const char *names[MAX_SLOTS])
+{
+    int count = 0;
+    names[count++] = "velocity";
+    if (number(rmsprop_attrs, values, "momentum") != 0) names[count++] = "momentum";
+    if (flag(rmsprop_attrs, values, "centered")) names[count++] = "average_gradient";
+    return count;
+}
+
+static int adam_slots(const Value *values, const char *names[MAX_SLOTS])
+{
+    names[0] = "m";
+    names[1] = "v";
+    names[2] = "vhat";
+    return flag(adam_attrs, values, "amsgrad") ? 3 : 2;
+}
+
+const OptimizerKind optimizer_kinds[] = {
+    {"SGD", "sgd", sgd_attrs, "Gradient descent, with or without momentum.", sgd_slots},
+    {"RMSprop", "rmsprop", rmsprop_attrs, "Steps divided by the root mean square of the gradients.",
+     rmsprop_slots},
+    {"Adam", "adam", adam_attrs, "Adaptive moments.", adam_slots},
+    {"AdamW", "adamw", adamw_attrs, "Adam with decoupled weight decay.", adam_slots},
+    {0},
+};
+
+/* ---- Slots and nodes ------------------------------------------------------------------------------ */
+
+void make_slots(Model *m, Phase *phase)
+{
+    const char *names[MAX_SLOTS];
+    const int each = phase->optimizer->slots(phase->optimizer_values, names);
+    phase->slots = alloc((size_t)m->weight_count * (size_t)each + 1, sizeof *phase->slots);
+    phase->slot_count = 0;
+    for (int i = 0; i < m->weight_count; i++) {
+        Weight *w = m->weights[i];
+        for (int s = 0; s < each && !phase->frozen[w->layer->index]; s++)
+            phase->slots[phase->slot_count++] = (Slot){
+                .name = names[s],
+                .id = format("%s_%s_%s", phase->name, w->id, names[s]),
+                .weight = w,
+                .phase = phase,
+            };
+    }
+}
+
+void add_update(Graph *g, Weight *w, Tensor *gradient)
+{
+    Phase *phase = g->phase;
+    Tensor *in[MAX_IN + 1] = {weight_tensor(g, w), gradient};
+    int count = 2;
+    for (int i = 0; i < phase->slot_count; i++)
+        if (phase->slots[i].weight == w) in[count++] = slot_tensor(g, &phase->slots[i]);
+    add_node(g, find_op(phase->optimizer->name), format("update_%s", w->id), w->layer,
+             phase->optimizer_values, in);
+}
+
+/* ---- Emission --------------------------------------------------------------------------------------- */
+
+static double node_number(const Node *n, const char *name)
+{
+    return number(n->op->attrs, n->values, name);
+}
+
+static void set_number(Emit *e, const Node *n, const char *name)
+{
+    set(e, format("$%s", name), "(real)%.17g", node_number(n, name));
+}
+
+static void set_flag(Emit *e, const Node *n, const char *name)
+{
+    set(e, format("$%s", name), "%d", flag(n->op->attrs, n->values, name));
+}
+
+static const char *set_sgd(Emit *e, const Node *n)
+{
+    set_number(e, n, "momentum");
+    set_flag(e, n, "nesterov");
+    return "sgd";
+}
+
+/* The slots' order is that of rmsprop_slots. */
+static const char *set_rmsprop(Emit *e, const Node *n)
+{
+    set_number(e, n, "rho");
+    set(e, "$rest", "(real)%.17g", 1 - node_number(n, "rho"));
+    set_number(e, n, "momentum");
+    set_number(e, n, "epsilon");
+    set_flag(e, n, "centered");
+    return "rmsprop";
+}
+
+static const char *set_adam(Emit *e, const Node *n)
+{
+    set_number(e, n, "beta_1");
+    set_number(e, n, "beta_2");
+    set(e, "$rest_1", "(real)%.17g", 1 - node_number(n, "beta_1"));
+    set(e, "$rest_2", "(real)%.17g", 1 - node_number(n, "beta_2"));
+    set_number(e, n, "epsilon");
+    set_flag(e, n, "amsgrad");
+    return "adam";
+}
+
+/* A function for each phase, and for each factor of a regulariser in it. */
+static const char *function_name(const Node *update, const Phase *phase, double l2)
+{
+    char *name = format("%s_%s", update->op->name, phase->name);
+    if (l2 == 0) return name;
+    name = format("%s_l2_%.9g", name, l2);
+    for (char *c = name; *c; c++)
+        if (*c == '.' || *c == '-' || *c == '+') *c = '_';
+    return name;
+}
+
+const char *need_update(Emit *e, const Node *update)
+{
+    const double l2 = update->in[0]->weight->l2;
+    const char *name = function_name(update, e->g->phase, l2);
+    need_section(e, "lanes");
+    need_section(e, "optimizers");
+    set(e, "$update", "%s", name);
+    set(e, "$l2", "(real)%.17g", 2 * l2);
+    set_number(e, update, "weight_decay");
+    const char *kind = update->op->name;
+    const char *section = strcmp(kind, "sgd") == 0       ? set_sgd(e, update)
+                          : strcmp(kind, "rmsprop") == 0 ? set_rmsprop(e, update)
+                                                         : set_adam(e, update);
+    need_text(e, name, fill_section(e, section));
+    return name;
+}
+
+enum { UPDATE_PART = 16384 }; /* numbers that one task updates */
+
+static void emit_update(Emit *e, const Node *n)
+{
+    const char *function = need_update(e, n), *slots = n->in_count == 2 ? "NULL" : "";
+    const long long count = tensor_count(n->in[0]);
+    for (int i = 2; i < n->in_count; i++)
+        slots = format("%s%s(real *)call->in[%d]", slots, i > 2 ? ", " : "", i);
+    set(e, "$update", "%s", function);
+    set(e, "$count", "%lld", count);
+    set(e, "$part", "%d", UPDATE_PART);
+    set(e, "$slots", "%s", slots);
+    emit_kernel(e, n, "update", format("update_%lld", count),
+                format("%lld", (count + UPDATE_PART - 1) / UPDATE_PART));
+}
+
+/* An update has no output. */
+static void infer_update(Node *n) { (void)n; }
+
+static int64_t count_update(const Node *n) { return tensor_count(n->in[0]); }
+
+const Op op_sgd = {
+    .name = "sgd",
+    .doc = "w by SGD",
+    .attrs = sgd_attrs,
+    .flags = OP_UPDATE,
+    .infer = infer_update,
+    .emit = emit_update,
+    .macs = count_update,
+};
+
+const Op op_rmsprop = {
+    .name = "rmsprop",
+    .doc = "w by RMSprop",
+    .attrs = rmsprop_attrs,
+    .flags = OP_UPDATE,
+    .infer = infer_update,
+    .emit = emit_update,
+    .macs = count_update,
+};
+
+const Op op_adam = {
+    .name = "adam",
+    .doc = "w by Adam",
+    .attrs = adam_attrs,
+    .flags = OP_UPDATE,
+    .infer = infer_update,
+    .emit = emit_update,
+    .macs = count_update,
+};
+
+const Op op_adamw = {
+    .name = "adamw",
+    .doc = "w by AdamW",
+    .attrs = adamw_attrs,
+    .flags = OP_UPDATE,
+    .infer = infer_update,
+    .emit = emit_update,
+    .macs = count_update,
+};
