@@ -6,23 +6,36 @@
 
 #include "tlc.h"
 
-/* ---- Messages ---------------------------------------------------------------------------------------- */
+/* ---- Messages
+ * ---------------------------------------------------------------------------------------- */
 
 static const char *type_text(const Attr *attr)
 {
     switch (attr->type) {
-    case ATTR_INT: return "a whole number";
-    case ATTR_INT2: return "a whole number or a pair of them";
-    case ATTR_INTS: return format("an array of 1 to %d whole numbers", MAX_RANK - 1);
-    case ATTR_PADDING: return "a whole number, [rows, columns] or [[top, bottom], [left, right]]";
-    case ATTR_FLOAT: return "a number";
-    case ATTR_RANGE: return "a number or [lower, upper]";
-    case ATTR_BOOL: return "true or false";
-    case ATTR_NAME: return "a name";
-    case ATTR_STRING: return "a string";
-    case ATTR_CHOICE: return format("one of %s", attr->choices);
-    case ATTR_REGULARIZER: return "\"l2\" or {\"type\": \"L2\", \"l2\": factor}";
-    case ATTR_LAYER: return "a layer's name or index";
+    case ATTR_INT:
+        return "a whole number";
+    case ATTR_INT2:
+        return "a whole number or a pair of them";
+    case ATTR_INTS:
+        return format("an array of 1 to %d whole numbers", MAX_RANK - 1);
+    case ATTR_PADDING:
+        return "a whole number, [rows, columns] or [[top, bottom], [left, right]]";
+    case ATTR_FLOAT:
+        return "a number";
+    case ATTR_RANGE:
+        return "a number or [lower, upper]";
+    case ATTR_BOOL:
+        return "true or false";
+    case ATTR_NAME:
+        return "a name";
+    case ATTR_STRING:
+        return "a string";
+    case ATTR_CHOICE:
+        return format("one of %s", attr->choices);
+    case ATTR_REGULARIZER:
+        return "\"l2\" or {\"type\": \"L2\", \"l2\": factor}";
+    case ATTR_LAYER:
+        return "a layer's name or index";
     }
     bug(NULL, "attribute %s has no type", attr->name);
 }
@@ -57,7 +70,8 @@ char *range_text(const Attr *attr)
     return format("between %s and %s%s", number_text(attr->lo), number_text(attr->hi), open);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------------- */
 
 static double read_float(const Attr *attr, const Json *json, const char *path)
 {
@@ -104,8 +118,10 @@ static void read_padding(const Attr *attr, const Json *json, const char *path, i
     int side = 0;
     for (const Json *item = json_first(json); item; item = json_next(item), side++) {
         const char *place = format("%s[%d]", path, side);
-        if (json_is_array(item)) read_ints(attr, item, place, 2, 2, out + 2 * side);
-        else out[2 * side] = out[2 * side + 1] = read_int(attr, item, place);
+        if (json_is_array(item))
+            read_ints(attr, item, place, 2, 2, out + 2 * side);
+        else
+            out[2 * side] = out[2 * side + 1] = read_int(attr, item, place);
     }
 }
 
@@ -135,13 +151,16 @@ static const Attr l2_attrs[] = {
 static double read_l2(const Attr *attr, const Json *json, const char *path)
 {
     const char *name = json_string(json);
-    if (name && !strcasecmp(name, "l2")) json = NULL;
-    else if (!json_is_object(json)) error_type(attr, json, path);
+    if (name && !strcasecmp(name, "l2"))
+        json = NULL;
+    else if (!json_is_object(json))
+        error_type(attr, json, path);
     Value *values = json ? read_attrs(json, l2_attrs, path, "") : default_attrs(l2_attrs);
     return find_value(l2_attrs, values, "l2")->f[0];
 }
 
-/* The word of a space-separated list that equals `word`, letters' case aside; NULL if there is none. */
+/* The word of a space-separated list that equals `word`, letters' case aside; NULL if there is
+ * none. */
 static const char *find_word(const char *list, const char *word)
 {
     size_t length = strlen(word);
@@ -187,15 +206,27 @@ static void read_value(const Attr *attr, const Json *json, const char *path, Val
     if (composite && !json_is_array(json) && !json_string(json) && !json_number(json, &number))
         error_type(attr, json, path);
     switch (attr->type) {
-    case ATTR_INT: value->i[0] = read_int(attr, json, path); break;
-    case ATTR_INT2:
-        if (json_is_array(json)) read_ints(attr, json, path, 2, 2, value->i);
-        else value->i[0] = value->i[1] = read_int(attr, json, path);
+    case ATTR_INT:
+        value->i[0] = read_int(attr, json, path);
         break;
-    case ATTR_INTS: value->count = read_ints(attr, json, path, 1, MAX_RANK - 1, value->i); break;
-    case ATTR_PADDING: read_padding(attr, json, path, value->i); break;
-    case ATTR_FLOAT: value->f[0] = read_float(attr, json, path); break;
-    case ATTR_RANGE: read_range(attr, json, path, value->f); break;
+    case ATTR_INT2:
+        if (json_is_array(json))
+            read_ints(attr, json, path, 2, 2, value->i);
+        else
+            value->i[0] = value->i[1] = read_int(attr, json, path);
+        break;
+    case ATTR_INTS:
+        value->count = read_ints(attr, json, path, 1, MAX_RANK - 1, value->i);
+        break;
+    case ATTR_PADDING:
+        read_padding(attr, json, path, value->i);
+        break;
+    case ATTR_FLOAT:
+        value->f[0] = read_float(attr, json, path);
+        break;
+    case ATTR_RANGE:
+        read_range(attr, json, path, value->f);
+        break;
     case ATTR_BOOL: {
         bool flag;
         if (!json_bool(json, &flag)) error_type(attr, json, path);
@@ -203,12 +234,20 @@ static void read_value(const Attr *attr, const Json *json, const char *path, Val
         break;
     }
     case ATTR_NAME:
-    case ATTR_STRING: value->s = read_string(attr, json, path); break;
-    case ATTR_CHOICE: value->s = read_choice(attr, json, path); break;
-    case ATTR_REGULARIZER: value->f[0] = read_l2(attr, json, path); break;
+    case ATTR_STRING:
+        value->s = read_string(attr, json, path);
+        break;
+    case ATTR_CHOICE:
+        value->s = read_choice(attr, json, path);
+        break;
+    case ATTR_REGULARIZER:
+        value->f[0] = read_l2(attr, json, path);
+        break;
     case ATTR_LAYER:
-        if (json_string(json)) value->s = read_string(attr, json, path);
-        else value->i[0] = read_int(attr, json, path);
+        if (json_string(json))
+            value->s = read_string(attr, json, path);
+        else
+            value->i[0] = read_int(attr, json, path);
         break;
     }
 }
@@ -241,8 +280,9 @@ static _Noreturn void error_key(const char *key, const Attr *table, const char *
     for (; table && table->name; table++) append(&names, &count, (char *)table->name);
     for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", names[i]);
     const char *near = nearest(key, names, count);
-    error_model(path, near ? format("did you mean \"%s\"?", near)
-                           : format("the keys here are: %s", list.data),
+    error_model(path,
+                near ? format("did you mean \"%s\"?", near)
+                     : format("the keys here are: %s", list.data),
                 "unknown key \"%.80s\"", key);
 }
 
@@ -275,13 +315,16 @@ Value *default_attrs(const Attr *table)
     Value *values = alloc((size_t)count_attrs(table), sizeof *values);
     for (int i = 0; i < count_attrs(table); i++) {
         const char *initial = table[i].initial;
-        if (!initial) values[i].is_null = true;
-        else read_value(&table[i], parse_json(initial, table[i].name), table[i].name, &values[i]);
+        if (!initial)
+            values[i].is_null = true;
+        else
+            read_value(&table[i], parse_json(initial, table[i].name), table[i].name, &values[i]);
     }
     return values;
 }
 
-/* ---- Looking up -------------------------------------------------------------------------------------------- */
+/* ---- Looking up
+ * -------------------------------------------------------------------------------------------- */
 
 Value *find_value(const Attr *table, Value *values, const char *name)
 {
@@ -290,7 +333,10 @@ Value *find_value(const Attr *table, Value *values, const char *name)
     return &values[attr - table];
 }
 
-const Value *attr(const Node *n, const char *name) { return find_value(n->op->attrs, n->values, name); }
+const Value *attr(const Node *n, const char *name)
+{
+    return find_value(n->op->attrs, n->values, name);
+}
 
 int64_t attr_int(const Node *n, const char *name) { return attr(n, name)->i[0]; }
 
@@ -307,12 +353,13 @@ const Value *layer_attr(const Layer *layer, const char *name)
     return find_value(layer->op->attrs, layer->values, name);
 }
 
-/* ---- Printing ------------------------------------------------------------------------------------------------ */
+/* ---- Printing
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void add_ints(Text *text, const int64_t *values, int count)
 {
-    for (int i = 0; i < count; i++)
-        add_text(text, "%s%" PRId64, i ? ", " : "[", values[i]);
+    for (int i = 0; i < count; i++) add_text(text, "%s%" PRId64, i ? ", " : "[", values[i]);
     add_text(text, "]");
 }
 
@@ -323,22 +370,38 @@ static void add_value(Text *text, const Attr *attr, const Value *value)
         return;
     }
     switch (attr->type) {
-    case ATTR_INT: add_text(text, "%" PRId64, value->i[0]); break;
-    case ATTR_INT2: add_ints(text, value->i, 2); break;
-    case ATTR_INTS: add_ints(text, value->i, value->count); break;
-    case ATTR_PADDING: add_ints(text, value->i, 4); break;
+    case ATTR_INT:
+        add_text(text, "%" PRId64, value->i[0]);
+        break;
+    case ATTR_INT2:
+        add_ints(text, value->i, 2);
+        break;
+    case ATTR_INTS:
+        add_ints(text, value->i, value->count);
+        break;
+    case ATTR_PADDING:
+        add_ints(text, value->i, 4);
+        break;
     case ATTR_FLOAT:
-    case ATTR_REGULARIZER: add_text(text, "%s", number_text(value->f[0])); break;
+    case ATTR_REGULARIZER:
+        add_text(text, "%s", number_text(value->f[0]));
+        break;
     case ATTR_RANGE:
         add_text(text, "[%s, %s]", number_text(value->f[0]), number_text(value->f[1]));
         break;
-    case ATTR_BOOL: add_text(text, value->i[0] ? "true" : "false"); break;
+    case ATTR_BOOL:
+        add_text(text, value->i[0] ? "true" : "false");
+        break;
     case ATTR_NAME:
     case ATTR_STRING:
-    case ATTR_CHOICE: add_text(text, "%s", value->s); break;
+    case ATTR_CHOICE:
+        add_text(text, "%s", value->s);
+        break;
     case ATTR_LAYER:
-        if (value->s) add_text(text, "%s", value->s);
-        else add_text(text, "%" PRId64, value->i[0]);
+        if (value->s)
+            add_text(text, "%s", value->s);
+        else
+            add_text(text, "%" PRId64, value->i[0]);
         break;
     }
 }

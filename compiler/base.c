@@ -1,26 +1,27 @@
-/* base.c: a pretrained network in the model: its arguments with Keras's checks, the part of it that is
- * taken, and what the rest of the model must give it.
+/* base.c: a pretrained network in the model: its arguments with Keras's checks, the part of it that
+ * is taken, and what the rest of the model must give it.
  *
- * The network is listed whole, as Keras builds it; first and last then cut it. Parts of one network may
- * stand in several places under one name, as long as they do not overlap. */
+ * The network is listed whole, as Keras builds it; first and last then cut it. Parts of one network
+ * may stand in several places under one name, as long as they do not overlap. */
 #include <string.h>
 #include <strings.h>
 
 #include "tlc.h"
 
 const Attr base_attrs[] = {
-    {"include_top", ATTR_BOOL, 0, "true", 0, 0, NULL, "With the dense layers that end the network."},
+    {"include_top", ATTR_BOOL, 0, "true", 0, 0, NULL, "with the dense layers that end the network"},
     {"weights", ATTR_STRING, ATTR_NULL, "\"imagenet\"", 0, 0, NULL,
-     "\"imagenet\", a weights file (.h5, .safetensors), or null to start from random values."},
+     "\"imagenet\", a weights file (.h5, .hdf5, .safetensors), or null to start from random "
+     "values"},
     {"pooling", ATTR_CHOICE, ATTR_NULL, "null", 0, 0, "avg max",
-     "Without the top: a global pooling layer at the end."},
-    {"classes", ATTR_INT, 0, "1000", 1, INT32_MAX, NULL, "With the top: number of classes."},
+     "without the top: a global pooling layer at the end"},
+    {"classes", ATTR_INT, 0, "1000", 1, INT32_MAX, NULL, "with the top: number of classes"},
     {"classifier_activation", ATTR_CHOICE, ATTR_NULL, "\"softmax\"", 0, 0,
-     "softmax sigmoid tanh relu linear", "With the top: activation of its last layer."},
+     "softmax sigmoid tanh relu linear", "with the top: activation of its last layer"},
     {"first", ATTR_LAYER, ATTR_NULL, "null", 0, 0, NULL,
-     "First layer to take: its name, or its index in Keras's base.layers (0 is the InputLayer)."},
+     "first layer to take: its name, or its index in Keras's base.layers (0 is the InputLayer)"},
     {"last", ATTR_LAYER, ATTR_NULL, "null", 0, 0, NULL,
-     "Last layer to take, likewise; it is included."},
+     "last layer to take, likewise; it is included"},
     {0},
 };
 
@@ -36,7 +37,8 @@ static bool is_imagenet(const Base *base)
     return base->weights && !strcmp(base->weights, "imagenet");
 }
 
-/* ---- The network ------------------------------------------------------------------------------------------ */
+/* ---- The network
+ * ------------------------------------------------------------------------------------------ */
 
 void add_base_layer(Base *base, const char *type, const char *name, const char *attrs)
 {
@@ -95,7 +97,8 @@ static int find_cut(const BaseKind *kind, const Base *base, const Value *value, 
     return (int)index;
 }
 
-/* ---- Arguments ---------------------------------------------------------------------------------------------- */
+/* ---- Arguments
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -133,13 +136,13 @@ static void check_arguments(const BaseKind *kind, const Value *values, const cha
     if (top && weights->s && activation->s && strcmp(activation->s, "softmax"))
         error_model(format("%s.classifier_activation", path), NULL,
                     "must be \"softmax\" or null when the top has pretrained weights");
-    if (top && pooling->s)
-        warn("%s: %s with its top has no use for \"pooling\"", path, kind->type);
+    if (top && pooling->s) warn("%s: %s with its top has no use for \"pooling\"", path, kind->type);
     if (!top && classes->is_set)
         warn("%s: %s without its top has no use for \"classes\"", path, kind->type);
 }
 
-/* ---- Into the model ------------------------------------------------------------------------------------------- */
+/* ---- Into the model
+ * ------------------------------------------------------------------------------------------- */
 
 /* Parts of one network read one file: the larger one if any of them needs it. */
 static void choose_file(Model *model, const BaseKind *kind)
@@ -172,8 +175,7 @@ static void list_network(Model *model, const BaseKind *kind, Base *base, const V
     kind->layers(base, top->i[0], get(values, "classes")->i[0],
                  get(values, "classifier_activation")->s);
     if (top->i[0] || !pooling->s) return;
-    const char *type =
-        strcmp(pooling->s, "avg") ? "GlobalMaxPooling2D" : "GlobalAveragePooling2D";
+    const char *type = strcmp(pooling->s, "avg") ? "GlobalMaxPooling2D" : "GlobalAveragePooling2D";
     add_base_layer(base, type, automatic_name(model, type), "{}");
     base->network[base->network_count - 1]->has_automatic_name = true;
 }
@@ -184,8 +186,7 @@ static bool takes_top(const BaseKind *kind, const Base *base, int last)
     bare.network = NULL;
     bare.network_count = 0;
     kind->layers(&bare, false, 1000, NULL);
-    return last > bare.network_count &&
-           is_in_top(kind, base, base->network[last - 1]->name);
+    return last > bare.network_count && is_in_top(kind, base, base->network[last - 1]->name);
 }
 
 /* Another base of this name must be another part of the same network. */
@@ -230,7 +231,8 @@ void expand_base(Model *model, const BaseKind *kind, const Json *object, const c
     }
 }
 
-/* ---- What can be checked when shapes are known ------------------------------------------------------------------ */
+/* ---- What can be checked when shapes are known
+ * ------------------------------------------------------------------ */
 
 void check_base_input(const Layer *layer, int rank, const int64_t *dims)
 {
@@ -288,8 +290,8 @@ static void check_weight(const Weight *weight, const Weight *pretrained)
         in < 0 ? NULL
                : format("it wants an input of %lld channels, not %lld; or \"weights\": null",
                         (long long)pretrained->dims[in], (long long)weight->dims[in]);
-    error_layer(layer, hint, "the pretrained %s has shape %s, but would need %s here",
-                weight->name, shape_text(pretrained->rank, pretrained->dims, false),
+    error_layer(layer, hint, "the pretrained %s has shape %s, but would need %s here", weight->name,
+                shape_text(pretrained->rank, pretrained->dims, false),
                 shape_text(weight->rank, weight->dims, false));
 }
 
@@ -309,7 +311,8 @@ void finish_bases(Model *model)
             if (whole->weight_count)
                 append(&base->official, &base->official_count, (char *)whole->name);
             for (int j = 0; is_imagenet(base) && j < base->count; j++)
-                if (!strcmp(base->layers[j]->name, whole->name)) check_layer(base->layers[j], whole);
+                if (!strcmp(base->layers[j]->name, whole->name))
+                    check_layer(base->layers[j], whole);
         }
     }
 }

@@ -46,7 +46,8 @@ void error_node(const Node *n, const char *hint, const char *format, ...)
     va_end(arguments);
     for (int i = 0; i < n->in_count; i++) {
         const Tensor *t = n->in[i];
-        fprintf(stderr, "  input \"%s\": %s\n", t->name, shape_text(t->rank, t->dims, t->has_batch));
+        fprintf(stderr, "  input \"%s\": %s\n", t->name,
+                shape_text(t->rank, t->dims, t->has_batch));
     }
     print_hint(hint);
     leave(EXIT_MODEL);
@@ -104,7 +105,8 @@ void bug(const Graph *g, const char *format, ...)
     print_message(format, arguments);
     va_end(arguments);
     if (g) dump(g, stderr);
-    print_hint("this is a fault of tlc " TLC_VERSION ", not of the model; please report it with the "
+    print_hint("this is a fault of tlc " TLC_VERSION
+               ", not of the model; please report it with the "
                "model file");
     fflush(stderr);
     abort();

@@ -1,5 +1,5 @@
-/* freeze.c: which layers a phase leaves alone, by the patterns that it lists. Keras's meaning: a frozen
- * layer's weights do not change; frozen Dropout drops as before. */
+/* freeze.c: which layers a phase leaves alone, by the patterns that it lists. Keras's meaning: a
+ * frozen layer's weights do not change; frozen Dropout drops as before. */
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,9 +48,12 @@ static void clip_slice(Slice *slice, int64_t count)
     int64_t low = down ? -1 : 0, high = down ? count - 1 : count;
     for (int i = 0; i < 2; i++) {
         int64_t *v = &slice->value[i];
-        if (!slice->given[i]) *v = (i == 0) != down ? low : high;
-        else if (*v < 0) *v = *v + count < low ? low : *v + count;
-        else if (*v > high) *v = high;
+        if (!slice->given[i])
+            *v = (i == 0) != down ? low : high;
+        else if (*v < 0)
+            *v = *v + count < low ? low : *v + count;
+        else if (*v > high)
+            *v = high;
     }
 }
 
@@ -93,7 +96,8 @@ static bool freeze_slice(Phase *phase, const char *name, Slice *slice, Layer **l
     return any;
 }
 
-/* Patterns "base" and "base[slice]". Returns false if the pattern is none of these or takes nothing. */
+/* Patterns "base" and "base[slice]". Returns false if the pattern is none of these or takes
+ * nothing. */
 static bool freeze_base(const Model *model, Phase *phase, const char *pattern, const char *path)
 {
     Slice slice = {.is_index = false, .value = {0, 0, 1}};

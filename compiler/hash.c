@@ -3,7 +3,4 @@
 
 #include "tlc.h"
 
-void sha256(const void *data, size_t bytes, char hex[65])
-{
-    SHA256Data(data, bytes, hex);
-}
+void sha256(const void *data, size_t bytes, char hex[65]) { SHA256Data(data, bytes, hex); }

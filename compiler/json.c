@@ -1,6 +1,6 @@
 /* json.c: model.json as a tree, read as hostile input. cJSON builds the tree; what it is lenient or
- * silent about is checked here: before it, on the bytes (size, NUL, UTF-8, nesting, numbers), and after
- * it, on the tree (keys used twice, numbers without end, control characters). */
+ * silent about is checked here: before it, on the bytes (size, NUL, UTF-8, nesting, numbers), and
+ * after it, on the tree (keys used twice, numbers without end, control characters). */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
@@ -16,7 +16,8 @@ typedef struct {
     const char *name, *text, *end; /* of the file; end points to the NUL behind it */
 } Source;
 
-/* ---- Messages about a place in the text -------------------------------------------------------------- */
+/* ---- Messages about a place in the text
+ * -------------------------------------------------------------- */
 
 static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
 
@@ -43,8 +44,10 @@ static const char *show_line(const char *begin, const char *at, const char *end)
         int length = utf8_length(p, end);
         bool plain = length > 1 || (length == 1 && (unsigned char)*p >= ' ' && *p != 127);
         if (p < at) add_text(&caret, " ");
-        if (plain) add_bytes(&line, p, (size_t)length);
-        else add_text(&line, *p == '\t' || *p == '\r' ? " " : "?");
+        if (plain)
+            add_bytes(&line, p, (size_t)length);
+        else
+            add_text(&line, *p == '\t' || *p == '\r' ? " " : "?");
         p += length ? length : 1;
     }
     return format("\n    %s\n    %s^", line.data ? line.data : "", caret.data ? caret.data : "");
@@ -62,13 +65,15 @@ static _Noreturn void error_at(const Source *source, const char *at, const char 
                 show_line(begin, at, source->end));
 }
 
-/* ---- Before the tree: the bytes ------------------------------------------------------------------------ */
+/* ---- Before the tree: the bytes
+ * ------------------------------------------------------------------------ */
 
 /* Past the number at p, by JSON's grammar; NULL if it breaks it. */
 static const char *skip_number(const char *p)
 {
     if (*p == '-') p++;
-    if (*p == '0') p++;
+    if (*p == '0')
+        p++;
     else {
         if (*p < '1' || *p > '9') return NULL;
         p += strspn(p, "0123456789");
@@ -131,7 +136,8 @@ static void check_bytes(const Source *source)
     }
 }
 
-/* ---- The tree --------------------------------------------------------------------------------------------- */
+/* ---- The tree
+ * --------------------------------------------------------------------------------------------- */
 
 static void *allocate(size_t bytes) { return alloc(bytes, 1); }
 
@@ -143,14 +149,20 @@ static _Noreturn void error_syntax(const Source *source, const char *at)
     const char *before = at;
     while (before > source->text && strchr(" \t\r\n", before[-1])) before--;
     char last = before > source->text ? before[-1] : 0;
-    if (at >= source->end) message = "the file ends in the middle of the model";
-    else if (*at == '\'') hint = "strings stand in double quotes";
-    else if (*at == '/' || *at == '#') hint = "JSON has no comments";
-    else if (strchr("]}", *at) && last == ',') hint = "no comma behind the last item";
+    if (at >= source->end)
+        message = "the file ends in the middle of the model";
+    else if (*at == '\'')
+        hint = "strings stand in double quotes";
+    else if (*at == '/' || *at == '#')
+        hint = "JSON has no comments";
+    else if (strchr("]}", *at) && last == ',')
+        hint = "no comma behind the last item";
     else if (*at == '"' && last && strchr("\"]}0123456789el", last))
         hint = "is a comma missing before this?";
-    else if (!strncmp(at, "None", 4)) hint = "JSON writes null";
-    else if (!strncmp(at, "True", 4) || !strncmp(at, "False", 5)) hint = "JSON writes true and false";
+    else if (!strncmp(at, "None", 4))
+        hint = "JSON writes null";
+    else if (!strncmp(at, "True", 4) || !strncmp(at, "False", 5))
+        hint = "JSON writes true and false";
     error_at(source, at, hint, message);
 }
 
@@ -221,8 +233,8 @@ static char *read_text(const char *file, size_t *length)
     if (S_ISDIR(status.st_mode)) error_model("", NULL, "this is a folder, not a model file");
     if (S_ISREG(status.st_mode) && status.st_size > MOST_BYTES)
         error_model("", "weights and pictures do not belong into it",
-                    "the file has %s; a model file may have %s",
-                    bytes_text((size_t)status.st_size), bytes_text(MOST_BYTES));
+                    "the file has %s; a model file may have %s", bytes_text((size_t)status.st_size),
+                    bytes_text(MOST_BYTES));
     char *text = alloc(MOST_BYTES + 2, 1);
     *length = fread(text, 1, MOST_BYTES + 1, in);
     if (ferror(in)) error_model("", NULL, "%s", strerror(errno));
@@ -239,7 +251,8 @@ const Json *read_json(const char *file)
     return parse_bytes(&(Source){file, text, text + length});
 }
 
-/* ---- Looking into it ------------------------------------------------------------------------------------------ */
+/* ---- Looking into it
+ * ------------------------------------------------------------------------------------------ */
 
 const Json *json_get(const Json *object, const char *key)
 {

@@ -7,30 +7,32 @@
 
 enum { MOST_LAYERS = 10000, MOST_PHASES = 100, MOST_PATTERNS = 1000 };
 
-/* ---- Tables of the parts that are no layers ------------------------------------------------------------ */
+/* ---- Tables of the parts that are no layers
+ * ------------------------------------------------------------ */
 
 const Attr model_attrs[] = {
     {"name", ATTR_NAME, ATTR_REQUIRED, NULL, 0, 0, NULL,
-     "Name of the model; names in the generated file begin with it."},
+     "names in the generated file begin with it"},
     {0},
 };
 
 const Attr input_attrs[] = {
     {"shape", ATTR_INTS, ATTR_REQUIRED, NULL, 1, 65536, NULL,
-     "Height, width and channels of a picture."},
+     "height, width and channels of a picture"},
     {"interpolation", ATTR_CHOICE, 0, "\"bilinear\"", 0, 0, "bilinear nearest",
-     "How pictures are brought to that size: as image_dataset_from_directory or as load_img does."},
+     "how pictures are brought to that size: as image_dataset_from_directory or as load_img does"},
     {0},
 };
 
 const Attr phase_attrs[] = {
-    {"name", ATTR_NAME, ATTR_REQUIRED, NULL, 0, 0, NULL, "Name of the phase, for --phase."},
-    {"epochs", ATTR_INT, 0, "1", 1, 1000000, NULL, "Times through the data."},
-    {"batch_size", ATTR_INT, 0, "32", 1, 1 << 20, NULL, "Pictures in a training step."},
+    {"name", ATTR_NAME, ATTR_REQUIRED, NULL, 0, 0, NULL, "for messages and --phase"},
+    {"epochs", ATTR_INT, 0, "1", 1, 1000000, NULL, "times through the data"},
+    {"batch_size", ATTR_INT, 0, "32", 1, 1 << 20, NULL, "pictures in a training step"},
     {0},
 };
 
-/* ---- Ops and names ---------------------------------------------------------------------------------------- */
+/* ---- Ops and names
+ * ---------------------------------------------------------------------------------------- */
 
 const Op *find_op(const char *name)
 {
@@ -45,8 +47,8 @@ static char *snake_case(const char *class_name)
     Text text = {0};
     for (const char *p = class_name; *p; p++) {
         bool upper = *p >= 'A' && *p <= 'Z';
-        bool between = p > class_name && ((p[-1] >= 'a' && p[-1] <= 'z') ||
-                                          (p[1] >= 'a' && p[1] <= 'z'));
+        bool between =
+            p > class_name && ((p[-1] >= 'a' && p[-1] <= 'z') || (p[1] >= 'a' && p[1] <= 'z'));
         add_text(&text, "%s%c", upper && between ? "_" : "", upper ? *p - 'A' + 'a' : *p);
     }
     return text.data;
@@ -81,7 +83,9 @@ const char *automatic_name(const Model *model, const char *type)
     }
 }
 
-/* ---- Layers -------------------------------------------------------------------------------------------------- */
+/* ---- Layers
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void check_unique(const Model *model, const Layer *layer)
 {
@@ -110,8 +114,8 @@ Layer *add_layer(Model *model, const Op *op, const char *name, const char *path,
                  Layer *input, Base *base)
 {
     Layer *layer = alloc(1, sizeof *layer);
-    *layer = (Layer){.name = name, .path = path, .op = op, .values = values, .input = input,
-                     .base = base};
+    *layer = (Layer){
+        .name = name, .path = path, .op = op, .values = values, .input = input, .base = base};
     append_layer(model, layer);
     if (op->check) op->check(layer);
     return layer;
@@ -128,9 +132,9 @@ static _Noreturn void error_type(const char *type, const char *path)
         if ((*op)->flags & OP_LAYER) append(&names, &count, (char *)(*op)->name);
     for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", names[i]);
     const char *near = nearest(type, names, count);
-    error_model(path, near ? format("did you mean \"%s\"?", near)
-                           : format("layer types are %s", list.data),
-                "unknown layer type \"%.80s\"", type);
+    error_model(
+        path, near ? format("did you mean \"%s\"?", near) : format("layer types are %s", list.data),
+        "unknown layer type \"%.80s\"", type);
 }
 
 /* The layer that `name` stands for: itself, a base's last one, or NULL for the model's input. */
@@ -191,8 +195,8 @@ static void read_layer(Model *model, const Json *object, const char *path)
         return;
     }
     Value *values = read_attrs(object, op->attrs, path, "type name inputs");
-    Layer *layer = add_layer(model, op, name ? name : automatic_name(model, type), path, values,
-                             input, NULL);
+    Layer *layer =
+        add_layer(model, op, name ? name : automatic_name(model, type), path, values, input, NULL);
     layer->has_automatic_name = !name;
 }
 
@@ -244,14 +248,17 @@ static void read_input(Model *model, const Json *root)
     model->nearest = !strcmp(find_value(input_attrs, values, "interpolation")->s, "nearest");
 }
 
-/* ---- Phases ------------------------------------------------------------------------------------------------------ */
+/* ---- Phases
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_kind(const char *text, const char *type, const char *name)
 {
     return !strcasecmp(text, type) || !strcasecmp(text, name);
 }
 
-/* "adam" or {"type": "Adam", …}: the word that tells the kind; *object is NULL for the short form. */
+/* "adam" or {"type": "Adam", …}: the word that tells the kind; *object is NULL for the short form.
+ */
 static const char *read_kind(const Json *json, const char *path, const Json **object)
 {
     *object = json_is_object(json) ? json : NULL;
@@ -275,7 +282,8 @@ static void read_optimizer(Phase *phase, const Json *json)
         if (is_kind(word, kind->type, kind->name)) phase->optimizer = kind;
     }
     if (!phase->optimizer)
-        error_model(path, format("optimizers are %s", list.data), "unknown optimizer \"%.80s\"", word);
+        error_model(path, format("optimizers are %s", list.data), "unknown optimizer \"%.80s\"",
+                    word);
     phase->optimizer_values = read_attrs(object, phase->optimizer->attrs, path, "type");
 }
 
@@ -296,7 +304,8 @@ static void read_loss(Phase *phase, const Json *json)
 }
 
 /* Strings of the array at `key`, each not empty. */
-static int read_strings(const Json *object, const char *key, const char *path, const char ***strings)
+static int read_strings(const Json *object, const char *key, const char *path,
+                        const char ***strings)
 {
     int count = 0;
     const Json *item = read_array(object, key, path, MOST_PATTERNS);
@@ -344,7 +353,9 @@ static void read_phase(Model *model, const Json *object, const char *path)
     resolve_freeze(model, phase);
 }
 
-/* ---- The whole ------------------------------------------------------------------------------------------------------- */
+/* ---- The whole
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 Model *parse_model(const char *file)
 {

@@ -7,7 +7,8 @@
 
 #include "tlc.h"
 
-/* ---- Memory: chunks of zeros, cut from front to back, never freed but all at once (tests) ---------- */
+/* ---- Memory: chunks of zeros, cut from front to back, never freed but all at once (tests)
+ * ---------- */
 
 typedef struct Chunk Chunk;
 struct Chunk {
@@ -65,7 +66,8 @@ void append(void *array, int *count, void *item)
     *count = n + 1;
 }
 
-/* ---- Text ------------------------------------------------------------------------------------------- */
+/* ---- Text
+ * ------------------------------------------------------------------------------------------- */
 
 static char *format_list(const char *pattern, va_list arguments)
 {
@@ -122,8 +124,10 @@ const char *shape_text(int rank, const int64_t *dims, bool has_batch)
     add_text(&text, "(");
     for (int i = 0; i < rank; i++) {
         if (i) add_text(&text, ", ");
-        if (i == 0 && has_batch) add_text(&text, "None");
-        else add_text(&text, "%" PRId64, dims[i]);
+        if (i == 0 && has_batch)
+            add_text(&text, "None");
+        else
+            add_text(&text, "%" PRId64, dims[i]);
     }
     add_text(&text, rank == 1 ? ",)" : ")");
     return text.data;
@@ -157,7 +161,8 @@ const char *number_text(double value)
     return strtod(text, NULL) == value ? text : format("%.17g", value);
 }
 
-/* ---- Numbers and names -------------------------------------------------------------------------------- */
+/* ---- Numbers and names
+ * -------------------------------------------------------------------------------- */
 
 bool multiply(int64_t a, int64_t b, int64_t *product)
 {
@@ -168,11 +173,11 @@ bool multiply(int64_t a, int64_t b, int64_t *product)
 bool is_identifier(const char *text)
 {
     static const char *const keywords[] = {
-        "auto",     "break",  "case",    "char",   "const",    "continue", "default",  "do",
-        "double",   "else",   "enum",    "extern", "float",    "for",      "goto",     "if",
-        "inline",   "int",    "long",    "main",   "register", "restrict", "return",   "short",
-        "signed",   "sizeof", "static",  "struct", "switch",   "typedef",  "typeof",   "union",
-        "unsigned", "void",   "volatile", "while", "asm"};
+        "auto",     "break",  "case",     "char",   "const",    "continue", "default", "do",
+        "double",   "else",   "enum",     "extern", "float",    "for",      "goto",    "if",
+        "inline",   "int",    "long",     "main",   "register", "restrict", "return",  "short",
+        "signed",   "sizeof", "static",   "struct", "switch",   "typedef",  "typeof",  "union",
+        "unsigned", "void",   "volatile", "while",  "asm"};
     size_t length = 0;
     for (; text[length]; length++) {
         char c = text[length];

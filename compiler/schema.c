@@ -1,0 +1,339 @@
+/* schema.c: the language of model.json as a JSON Schema and as tables for its documentation, from
+ * the tables that the parser reads by. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tlc.h"
+
+/* ---- JSON Schema (draft 2020-12)
+ * -------------------------------------------------------------------- */
+
+/* Text of ours inside a JSON string: only quotes need care. */
+static void add_string(Text *text, const char *string)
+{
+    add_text(text, "\"");
+    for (const char *p = string; *p; p++) add_text(text, *p == '"' ? "\\\"" : "%c", *p);
+    add_text(text, "\"");
+}
+
+static void add_words(Text *text, const char *words)
+{
+    const char *comma = "";
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        const size_t length = strcspn(p, " ");
+        add_text(text, "%s\"%.*s\"", comma, (int)length, p);
+        p += length;
+        comma = ", ";
+    }
+}
+
+static char *number_schema(const Attr *attr, const char *type)
+{
+    Text text = {0};
+    add_text(&text, "{\"type\": \"%s\"", type);
+    if (attr->lo != 0 || attr->hi != 0) {
+        add_text(&text, ", \"%s\": %s", attr->flags & ATTR_OPEN_LO ? "exclusiveMinimum" : "minimum",
+                 number_text(attr->lo));
+        add_text(&text, ", \"%s\": %s", attr->flags & ATTR_OPEN_HI ? "exclusiveMaximum" : "maximum",
+                 number_text(attr->hi));
+    }
+    add_text(&text, "}");
+    return text.data;
+}
+
+static char *array_schema(const char *item, int least, int most)
+{
+    return format("{\"type\": \"array\", \"items\": %s, \"minItems\": %d, \"maxItems\": %d}", item,
+                  least, most);
+}
+
+static char *choice_schema(const char *choices)
+{
+    Text text = {0};
+    add_text(&text, "{\"enum\": [");
+    add_words(&text, choices);
+    add_text(&text, "]}");
+    return text.data;
+}
+
+static char *value_schema(const Attr *attr)
+{
+    const char *whole = number_schema(attr, "integer"), *number = number_schema(attr, "number");
+    const char *pair = array_schema(whole, 2, 2);
+    switch (attr->type) {
+    case ATTR_INT:
+        return format("%s", whole);
+    case ATTR_INT2:
+        return format("{\"anyOf\": [%s, %s]}", whole, pair);
+    case ATTR_INTS:
+        return array_schema(whole, 1, MAX_RANK - 1);
+    case ATTR_PADDING:
+        return format("{\"anyOf\": [%s, %s]}", whole,
+                      array_schema(format("{\"anyOf\": [%s, %s]}", whole, pair), 2, 2));
+    case ATTR_FLOAT:
+        return format("%s", number);
+    case ATTR_RANGE:
+        return format("{\"anyOf\": [%s, %s]}", number, array_schema(number, 2, 2));
+    case ATTR_BOOL:
+        return format("{\"type\": \"boolean\"}");
+    case ATTR_NAME:
+        return format("{\"$ref\": \"#/$defs/name\"}");
+    case ATTR_STRING:
+        return format("{\"type\": \"string\", \"minLength\": 1}");
+    case ATTR_CHOICE:
+        return choice_schema(attr->choices);
+    case ATTR_REGULARIZER:
+        return format("{\"$ref\": \"#/$defs/regularizer\"}");
+    case ATTR_LAYER:
+        return format("{\"type\": [\"string\", \"integer\"]}");
+    }
+    bug(NULL, "attribute %s has no type", attr->name);
+}
+
+/* One line: "name": {"description": …, "default": …, …}. */
+static void add_property(Text *text, const Attr *attr, const char *indent)
+{
+    add_text(text, ",\n%s\"%s\": {", indent, attr->name);
+    if (attr->doc) {
+        add_text(text, "\"description\": ");
+        add_string(text, attr->doc);
+        add_text(text, ", ");
+    }
+    if (attr->initial) add_text(text, "\"default\": %s, ", attr->initial);
+    const char *value = value_schema(attr);
+    if (attr->flags & ATTR_NULL) value = format("{\"anyOf\": [%s, {\"type\": \"null\"}]}", value);
+    add_text(text, "%s", value + 1);
+}
+
+static void add_required(Text *text, const Attr *table, const char *first)
+{
+    add_text(text, "\"required\": [%s", first);
+    const char *comma = *first ? ", " : "";
+    for (; table && table->name; table++) {
+        if (!(table->flags & ATTR_REQUIRED)) continue;
+        add_text(text, "%s\"%s\"", comma, table->name);
+        comma = ", ";
+    }
+    add_text(text, "]");
+}
+
+/* A definition of an object with a "type". `further`: properties that no table has, as text. */
+static void add_definition(Text *text, const char *name, const char *doc, const Attr *table,
+                           const char *type, const char *further)
+{
+    add_text(text, ",\n    \"%s\": {\n      \"description\": ", name);
+    add_string(text, doc ? doc : name);
+    add_text(text,
+             ",\n      \"type\": \"object\",\n      \"properties\": {\n        \"type\": %s%s",
+             type, further);
+    for (const Attr *attr = table; attr && attr->name; attr++) add_property(text, attr, "        ");
+    add_text(text, "\n      },\n      ");
+    add_required(text, table, "\"type\"");
+    add_text(text, ",\n      \"additionalProperties\": false\n    }");
+}
+
+static const char layer_keys[] = ",\n        \"name\": {\"$ref\": \"#/$defs/name\"},\n"
+                                 "        \"inputs\": {\"$ref\": \"#/$defs/inputs\"}";
+
+static char *constant(const char *type) { return format("{\"const\": \"%s\"}", type); }
+
+/* Either spelling: an optimizer's or a loss's class name or its short form. */
+static char *spellings(const char *type, const char *name)
+{
+    return format("{\"enum\": [\"%s\", \"%s\"]}", type, name);
+}
+
+static void add_layer_definitions(Text *text, Text *types)
+{
+    for (const BaseKind *const *kind = base_list; *kind; kind++) {
+        const char *type = (*kind)->type;
+        add_definition(text, type,
+                       format("A pretrained %s, or a part of it from first to last.", type),
+                       base_attrs, constant(type), layer_keys);
+        add_text(types, "%s{\"$ref\": \"#/$defs/%s\"}", types->length ? ",\n        " : "", type);
+    }
+    for (const Op *const *op = op_list; *op; op++) {
+        if (!((*op)->flags & OP_LAYER)) continue;
+        add_definition(text, (*op)->name, (*op)->doc, (*op)->attrs, constant((*op)->name),
+                       layer_keys);
+        add_text(types, ",\n        {\"$ref\": \"#/$defs/%s\"}", (*op)->name);
+    }
+}
+
+/* Definitions of kinds, then one of "their name as a string, or one of them". */
+static void add_kind_definitions(Text *text)
+{
+    Text losses = {0}, optimizers = {0}, loss_names = {0}, optimizer_names = {0};
+    for (const LossKind *kind = loss_kinds; kind->type; kind++) {
+        add_definition(text, kind->type, kind->doc, kind->attrs, spellings(kind->type, kind->name),
+                       "");
+        add_text(&losses, ", {\"$ref\": \"#/$defs/%s\"}", kind->type);
+        add_text(&loss_names, "%s%s %s", loss_names.length ? " " : "", kind->name, kind->type);
+    }
+    for (const OptimizerKind *kind = optimizer_kinds; kind->type; kind++) {
+        add_definition(text, kind->type, kind->doc, kind->attrs, spellings(kind->type, kind->name),
+                       "");
+        add_text(&optimizers, ", {\"$ref\": \"#/$defs/%s\"}", kind->type);
+        add_text(&optimizer_names, "%s%s %s", optimizer_names.length ? " " : "", kind->name,
+                 kind->type);
+    }
+    add_text(text, ",\n    \"loss\": {\"anyOf\": [%s%s]}", choice_schema(loss_names.data),
+             losses.data);
+    add_text(text, ",\n    \"optimizer\": {\"anyOf\": [%s%s]}", choice_schema(optimizer_names.data),
+             optimizers.data);
+}
+
+static void add_phase_definition(Text *text)
+{
+    add_text(text, ",\n    \"phase\": {\n"
+                   "      \"description\": \"One stage of training; the phases run in order.\",\n"
+                   "      \"type\": \"object\",\n      \"properties\": {\n"
+                   "        \"loss\": {\"$ref\": \"#/$defs/loss\"},\n"
+                   "        \"optimizer\": {\"default\": \"rmsprop\", \"$ref\": "
+                   "\"#/$defs/optimizer\"},\n"
+                   "        \"metrics\": {\"default\": [], \"type\": \"array\", \"maxItems\": 1, "
+                   "\"items\": {\"enum\": [\"accuracy\", \"acc\"]}},\n"
+                   "        \"freeze\": {\"description\": \"What does not change: layer names, "
+                   "globs, a base, a base with a Python slice.\", \"default\": [], "
+                   "\"type\": \"array\", \"items\": {\"type\": \"string\", \"minLength\": 1}}");
+    for (const Attr *attr = phase_attrs; attr->name; attr++) add_property(text, attr, "        ");
+    add_text(text, "\n      },\n      ");
+    add_required(text, phase_attrs, "\"loss\"");
+    add_text(text, ",\n      \"additionalProperties\": false\n    }");
+}
+
+static void add_definitions(Text *text, Text *types)
+{
+    add_text(text,
+             "\"$defs\": {\n"
+             "    \"name\": {\"description\": \"A C identifier.\", \"type\": \"string\", "
+             "\"pattern\": \"^[A-Za-z_][A-Za-z0-9_]*$\", \"maxLength\": 63},\n"
+             "    \"inputs\": {\"description\": \"The layer whose output this one takes; the "
+             "default is the one before it.\", \"anyOf\": [{\"$ref\": \"#/$defs/name\"}, "
+             "{\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/name\"}, \"minItems\": 1, "
+             "\"maxItems\": 1}]},\n"
+             "    \"regularizer\": {\"anyOf\": [{\"enum\": [\"l2\", \"L2\"]}, {\"type\": "
+             "\"object\", \"properties\": {\"type\": {\"enum\": [\"L2\", \"l2\"]}, \"l2\": "
+             "{\"type\": \"number\", \"default\": 0.01, \"minimum\": 0}}, \"required\": "
+             "[\"type\"], \"additionalProperties\": false}]}");
+    add_layer_definitions(text, types);
+    add_kind_definitions(text);
+    add_phase_definition(text);
+    add_text(text, "\n  }\n");
+}
+
+void print_schema(FILE *out)
+{
+    Text definitions = {0}, types = {0}, input = {0}, name = {0};
+    add_definitions(&definitions, &types);
+    for (const Attr *attr = input_attrs; attr->name; attr++) add_property(&input, attr, "        ");
+    add_property(&name, model_attrs, "    ");
+    fprintf(out,
+            "{\n"
+            "  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
+            "  \"title\": \"A model for tlc\",\n"
+            "  \"type\": \"object\",\n"
+            "  \"properties\": {\n"
+            "    \"$schema\": {\"type\": \"string\"}%s,\n"
+            "    \"input\": {\n      \"type\": \"object\",\n      \"properties\": {%s\n      },\n"
+            "      \"required\": [\"shape\"],\n      \"additionalProperties\": false\n    },\n"
+            "    \"layers\": {\n      \"type\": \"array\",\n      \"minItems\": 1,\n"
+            "      \"items\": {\"oneOf\": [\n        %s\n      ]}\n    },\n"
+            "    \"phases\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/phase\"}}\n"
+            "  },\n"
+            "  \"required\": [\"name\", \"input\", \"layers\"],\n"
+            "  \"additionalProperties\": false,\n"
+            "  %s}\n",
+            name.data, input.data + 1, types.data, definitions.data);
+}
+
+/* ---- Tables of docs/model-format.md
+ * ---------------------------------------------------------------------- */
+
+static const char *value_text(const Attr *attr)
+{
+    switch (attr->type) {
+    case ATTR_INT:
+        return "integer";
+    case ATTR_INT2:
+        return "integer or [integer, integer]";
+    case ATTR_INTS:
+        return "array of integers";
+    case ATTR_PADDING:
+        return "integer, [rows, columns] or [[top, bottom], [left, right]]";
+    case ATTR_FLOAT:
+        return "number";
+    case ATTR_RANGE:
+        return "number or [lower, upper]";
+    case ATTR_BOOL:
+        return "true, false";
+    case ATTR_NAME:
+        return "name";
+    case ATTR_STRING:
+        return "string";
+    case ATTR_REGULARIZER:
+        return "\"l2\" or {\"type\": \"L2\", \"l2\": number}";
+    case ATTR_LAYER:
+        return "layer name or index";
+    case ATTR_CHOICE:
+        break;
+    }
+    Text text = {0};
+    add_words(&text, attr->choices);
+    return text.data;
+}
+
+static void print_rows(FILE *out, const Attr *table)
+{
+    if (!table || !table->name) {
+        fprintf(out, "No attributes of its own.\n\n");
+        return;
+    }
+    fprintf(out, "| attribute | value | default | meaning |\n|---|---|---|---|\n");
+    for (const Attr *attr = table; attr->name; attr++) {
+        const bool ranged = attr->lo != 0 || attr->hi != 0;
+        const char *initial = attr->initial                 ? format("`%s`", attr->initial)
+                              : attr->flags & ATTR_REQUIRED ? "required"
+                                                            : "`null`";
+        fprintf(out, "| `%s` | %s%s%s%s | %s | %s |\n", attr->name, value_text(attr),
+                ranged ? ", " : "", ranged ? range_text(attr) : "",
+                attr->flags & ATTR_NULL ? ", or null" : "", initial, attr->doc ? attr->doc : "");
+    }
+    fprintf(out, "\n");
+}
+
+static void print_bases(FILE *out)
+{
+    fprintf(out, "### ");
+    for (const BaseKind *const *kind = base_list; *kind; kind++)
+        fprintf(out, "%s%s", kind == base_list ? "" : ", ", (*kind)->type);
+    fprintf(out, "\n\nA pretrained network, or a part of it.\n\n");
+    print_rows(out, base_attrs);
+}
+
+void print_format_tables(FILE *out)
+{
+    fprintf(out, "## Model\n\n");
+    print_rows(out, model_attrs);
+    fprintf(out, "### input\n\n");
+    print_rows(out, input_attrs);
+    fprintf(out, "### A phase\n\n");
+    print_rows(out, phase_attrs);
+    fprintf(out, "## Layers\n\n");
+    print_bases(out);
+    for (const Op *const *op = op_list; *op; op++) {
+        if (!((*op)->flags & OP_LAYER)) continue;
+        fprintf(out, "### %s\n\n%s\n\n", (*op)->name, (*op)->doc ? (*op)->doc : "");
+        print_rows(out, (*op)->attrs);
+    }
+    fprintf(out, "## Losses\n\n");
+    for (const LossKind *kind = loss_kinds; kind->type; kind++) {
+        fprintf(out, "### %s, `\"%s\"`\n\n%s\n\n", kind->type, kind->name, kind->doc);
+        print_rows(out, kind->attrs);
+    }
+    fprintf(out, "## Optimizers\n\n");
+    for (const OptimizerKind *kind = optimizer_kinds; kind->type; kind++) {
+        fprintf(out, "### %s, `\"%s\"`\n\n%s\n\n", kind->type, kind->name, kind->doc);
+        print_rows(out, kind->attrs);
+    }
+}
