@@ -29,6 +29,11 @@ static void push(List *list, char *item)
     list->items[list->count++] = item;
 }
 
+static void sort(List *list, int (*compare)(const void *, const void *))
+{
+    if (list->count) qsort(list->items, list->count, sizeof *list->items, compare);
+}
+
 static void free_list(List *list)
 {
     for (size_t i = 0; i < list->count; i++) free(list->items[i]);
@@ -103,7 +108,7 @@ static List walk(const char *root)
     for (size_t i = 0; i < folders.count; i++)
         scan_folder(folders.items[i], false, &folders, &pictures);
     free_list(&folders);
-    qsort(pictures.items, pictures.count, sizeof *pictures.items, compare_pictures);
+    sort(&pictures, compare_pictures);
     return pictures;
 }
 
@@ -117,7 +122,7 @@ static List list_classes(const char *root)
 {
     List classes = {0};
     scan_folder(root, true, &classes, NULL);
-    qsort(classes.items, classes.count, sizeof *classes.items, compare_names);
+    sort(&classes, compare_names);
     return classes;
 }
 
