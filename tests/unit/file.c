@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "../../runtime/internal.h"
+#include "internal.h"
 #include "outcome.h"
 
 static int count_files(const char *folder)
