@@ -73,7 +73,7 @@ void emit_map(Emit *e, const Node *n, const char *stem, const char *expression)
     need_section(e, "lanes");
     need_section(e, "activations");
     set_shape(e, "$X", n->in[0]);
-    if (n->in_count == 2) set_shape(e, "$B", n->in[1]);
+    if (n->in_count == 2) set_shape(e, "$Z", n->in[1]);
     set_shape(e, "$Y", n->out[0]);
     set(e, "$expression", "%s", expression);
     emit_kernel(e, n, n->in_count == 2 ? "map2" : "map", shape_name(stem, n->out[0]),

@@ -1,0 +1,32 @@
+/* lanes.c: vectors that are not full: the end of a row, or fewer lanes than a vector has. */
+#ifndef LANES_C
+#define LANES_C
+#include "level.c"
+
+//% lanes
+/* The first `count` numbers at p, then zeros. */
+INLINE Vec NAME(load_lanes)(const real *p, int count)
+{
+    if (count >= VL) return load(p);
+    Vec v = {0};
+    memcpy(&v, p, (size_t)count * sizeof(real));
+    return v;
+}
+
+INLINE void NAME(store_lanes)(real *p, Vec v, int count)
+{
+    if (count >= VL)
+        store(p, v);
+    else
+        memcpy(p, &v, (size_t)count * sizeof(real));
+}
+#define load_lanes NAME(load_lanes)
+#define store_lanes NAME(store_lanes)
+
+/* a where the mask is set, else 0. */
+typedef __typeof__((Vec){0} == (Vec){0}) NAME(Mask);
+#define Mask NAME(Mask)
+INLINE Vec NAME(keep)(Mask mask, Vec a) { return (Vec)((Mask)a & mask); }
+#define keep NAME(keep)
+//% end
+#endif

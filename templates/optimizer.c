@@ -1,0 +1,154 @@
+/* optimizer.c: what an optimizer does to weights, given gradients. Constants of type float are rounded
+ * where Keras rounds them, so that small numbers such as 1 - beta_2^t agree. */
+#include "lanes.c"
+
+#define $name NAME__(kernel, __LINE__)
+#define $update sgd_head
+#define $l2 (real)0.02
+#define $weight_decay (real)0.004
+#define $momentum (real)0.9
+#define $nesterov 1
+#define $rho (real)0.9
+#define $rest (real)0.1
+#define $rest_1 (real)0.1
+#define $rest_2 (real)0.001
+#define $epsilon (real)1e-7
+#define $centered 1
+#define $beta_1 (real)0.9
+#define $beta_2 (real)0.999
+#define $amsgrad 1
+#define $count 100000
+#define $part 16384
+#define $slots (real *)call->in[2], (real *)call->in[3], (real *)call->in[4]
+
+//% optimizers
+/* Square roots of numbers that are not negative; sqrt itself may set errno, which keeps compilers from
+ * using the vector instruction. */
+INLINE Vec NAME(square_root)(Vec v)
+{
+#if LEVEL >= 1
+    typedef float Eight __attribute__((vector_size(32)));
+    Eight part[sizeof(Vec) / sizeof(Eight)];
+    memcpy(part, &v, sizeof v);
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        part[i] = __builtin_ia32_sqrtps256(part[i]);
+    memcpy(&v, part, sizeof v);
+#else
+    for (int i = 0; i < VL; i++) v[i] = RM(sqrt)(v[i]);
+#endif
+    return v;
+}
+
+/* The gradient with that of the regulariser, and the weight after its decay. l2: twice the factor. */
+INLINE Vec NAME(with_penalty)(Vec g, Vec w, real l2)
+{
+    if (l2 != 0) g += l2 * w;
+    return g;
+}
+
+INLINE Vec NAME(decayed)(Vec w, real decay, real rate)
+{
+    if (decay != 0) w -= w * decay * rate;
+    return w;
+}
+
+//% sgd
+INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const slot[], size_t from,
+                          size_t count)
+{
+    const real rate = run->learning_rate, momentum = $momentum;
+    for (size_t i = 0; i < count; i += VL) {
+        const int left = count - i < VL ? (int)(count - i) : VL;
+        real *at = w + from + i;
+        Vec x = load_lanes(at, left);
+        const Vec step = NAME(with_penalty)(load_lanes(g + i, left), x, $l2) * rate;
+        x = NAME(decayed)(x, $weight_decay, rate);
+        if (momentum != 0) {
+            real *m = slot[0] + from + i;
+            const Vec velocity = load_lanes(m, left) * momentum - step;
+            store_lanes(m, velocity, left);
+            if ($nesterov)
+                x += velocity * momentum - step;
+            else
+                x += velocity;
+        } else {
+            x -= step;
+        }
+        store_lanes(at, x, left);
+    }
+}
+
+//% end
+#undef $update
+#define $update rmsprop_head
+
+//% rmsprop
+INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const slot[], size_t from,
+                          size_t count)
+{
+    enum { CENTERED = $centered };
+    const real rate = run->learning_rate, momentum = $momentum;
+    for (size_t i = 0; i < count; i += VL) {
+        const int left = count - i < VL ? (int)(count - i) : VL;
+        real *at = w + from + i, *square = slot[0] + from + i;
+        Vec x = load_lanes(at, left);
+        const Vec gradient = NAME(with_penalty)(load_lanes(g + i, left), x, $l2);
+        const Vec velocity = $rho * load_lanes(square, left) + $rest * (gradient * gradient);
+        Vec denominator = velocity + $epsilon;
+        store_lanes(square, velocity, left);
+        if (CENTERED) {
+            real *average = slot[momentum != 0 ? 2 : 1] + from + i;
+            const Vec mean = $rho * load_lanes(average, left) + $rest * gradient;
+            store_lanes(average, mean, left);
+            denominator = velocity - mean * mean + $epsilon;
+        }
+        Vec step = rate * gradient / NAME(square_root)(denominator);
+        if (momentum != 0) {
+            real *m = slot[1] + from + i;
+            step += momentum * load_lanes(m, left);
+            store_lanes(m, step, left);
+        }
+        store_lanes(at, NAME(decayed)(x, $weight_decay, rate) - step, left);
+    }
+}
+
+//% end
+#undef $update
+#define $update adam_head
+
+//% adam
+INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const slot[], size_t from,
+                          size_t count)
+{
+    enum { AMSGRAD = $amsgrad };
+    const real rate = run->learning_rate, t = (real)(run->step + 1);
+    const real alpha = rate * RM(sqrt)(1 - RM(pow)($beta_2, t)) / (1 - RM(pow)($beta_1, t));
+    for (size_t i = 0; i < count; i += VL) {
+        const int left = count - i < VL ? (int)(count - i) : VL;
+        real *at = w + from + i, *mean = slot[0] + from + i, *square = slot[1] + from + i;
+        Vec x = load_lanes(at, left), m = load_lanes(mean, left), v = load_lanes(square, left);
+        const Vec gradient = NAME(with_penalty)(load_lanes(g + i, left), x, $l2);
+        m += (gradient - m) * $rest_1;
+        v += (gradient * gradient - v) * $rest_2;
+        store_lanes(mean, m, left);
+        store_lanes(square, v, left);
+        if (AMSGRAD) {
+            real *largest = slot[2] + from + i;
+            v = vmax(load_lanes(largest, left), v);
+            store_lanes(largest, v, left);
+        }
+        const Vec step = m * alpha / (NAME(square_root)(v) + $epsilon);
+        store_lanes(at, NAME(decayed)(x, $weight_decay, rate) - step, left);
+    }
+}
+//% end
+
+//% update
+KERNEL($name)
+{
+    enum { COUNT = $count, PART = $part };
+    const size_t from = (size_t)task * PART, left = COUNT - from;
+    real *const slot[] = {$slots};
+    NAME($update)(call->run, (real *)call->in[0], (const real *)call->in[1] + from, slot, from,
+                  left < PART ? left : PART);
+}
