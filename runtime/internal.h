@@ -215,7 +215,8 @@ typedef struct RtLoader RtLoader;
  * rows of the array y). loss RT_LOSS_NONE: no labels. */
 RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss loss, char *room,
                          size_t room_bytes, bool strict);
-/* Begins an epoch over order[0..count-1] (indices into data; NULL: 0,1,2,…), at position `from`. */
+/* Begins an epoch over order[0..count-1] (indices into data, copied; NULL: 0,1,2,…), at position
+ * `from` of it. May come before the epoch in progress is over. */
 void rt_loader_start(RtLoader *loader, const uint64_t *order, size_t from);
 RtBatch rt_loader_next(RtLoader *loader);
 void rt_loader_close(RtLoader *loader);
