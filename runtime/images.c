@@ -5,8 +5,8 @@
  * longjmp, and the first of them ends the decoding, so that a truncated or damaged file is refused
  * early.
  *
- * Pixels are Keras's to the bit, with two exceptions: CMYK becomes grey (TensorFlow refuses it), and
- * 16-bit grey keeps its high byte in both modes (Pillow clips it, or leaves it 0..65535). */
+ * Pixels are Keras's to the bit, with two exceptions: CMYK becomes grey (TensorFlow refuses it),
+ * and 16-bit grey keeps its high byte in both modes (Pillow clips it, or leaves it 0..65535). */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
