@@ -48,8 +48,7 @@ static _Noreturn void refuse(const RtH5 *file, const char *object, const char *w
            "%s: %s: %s", file->path, object, why);
 }
 
-/* ---- Objects, by hard links only --------------------------------------------------------------
- */
+/* ---- Objects, by hard links only ------------------------------------------------------------- */
 
 /* The member `name` of a group; -1 if there is none. */
 static hid_t open_member(RtH5 *file, hid_t group, const char *name, const char *path)
@@ -97,8 +96,7 @@ static bool has_group(RtH5 *file, const char *path)
     return found;
 }
 
-/* ---- Lists of names
- * ------------------------------------------------------------------------------ */
+/* ---- Lists of names -------------------------------------------------------------------------- */
 
 static void add_name(Names *list, const char *text, size_t length)
 {
@@ -188,8 +186,7 @@ static bool add_list(const RtH5 *file, hid_t object, const char *path, const cha
     return found;
 }
 
-/* ---- Data sets
- * ------------------------------------------------------------------------------------- */
+/* ---- Data sets ------------------------------------------------------------------------------- */
 
 /* Where the bytes are: here, and plainly. Before anything else is asked of the data set, for the
  * library opens the sources of a virtual one when asked for its shape. */
@@ -274,8 +271,7 @@ static void add_set(RtH5 *file, hid_t id, const char *layer, const char *path, i
     file->sets[file->count++] = set;
 }
 
-/* ---- Keras 1 and 2, and .h5 of Keras 3
- * --------------------------------------------------------------- */
+/* ---- Keras 1 and 2, and .h5 of Keras 3 ------------------------------------------------------- */
 
 static void list_layer(RtH5 *file, const char *root, const char *layer)
 {
@@ -308,8 +304,7 @@ static bool list_legacy(RtH5 *file, const char *root)
     return found;
 }
 
-/* ---- Keras 3: .weights.h5
- * ------------------------------------------------------------------------------ */
+/* ---- Keras 3: .weights.h5 -------------------------------------------------------------------- */
 
 /* The data sets vars/0, vars/1, … of one layer; its name is told since Keras 3.10. */
 static void list_vars(RtH5 *file, const char *layer)
@@ -387,8 +382,7 @@ static void list_container(RtH5 *file, const char *container, int depth)
     free_names(&layers);
 }
 
-/* ---- The file
- * ---------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static void list_file(RtH5 *file)
 {

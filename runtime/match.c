@@ -75,8 +75,7 @@ static bool is_official(const RtModel *model, int base, Part name)
     return false;
 }
 
-/* ---- Arrays of one layer -----------------------------------------------------------------------
- */
+/* ---- Arrays of one layer --------------------------------------------------------------------- */
 
 /* Does a data set's name end in this word, "dense_kernel:0" in "kernel"? */
 static bool ends_in(Part name, const char *word)
@@ -108,8 +107,7 @@ static int find_weight(const RtModel *model, int layer, const char *set, int pos
     return position < wanted->weights ? wanted->first_weight + position : RT_EXTRA;
 }
 
-/* ---- By names
- * ------------------------------------------------------------------------------------- */
+/* ---- By names -------------------------------------------------------------------------------- */
 
 static bool is_nested(const Matching *m, size_t index)
 {
@@ -150,8 +148,7 @@ static bool match_names(Matching *m)
     return known;
 }
 
-/* ---- Legacy, by position
- * ---------------------------------------------------------------------------- */
+/* ---- Legacy, by position --------------------------------------------------------------------- */
 
 /* The layer of the model at place n of `file_layers`; RT_OTHER or RT_EXTRA if there is none. A file
  * of a whole base, or of its first layers, is counted along the whole network. */
@@ -184,8 +181,7 @@ static void match_positions(Matching *m)
     }
 }
 
-/* ---- v3, by class and number
- * ---------------------------------------------------------------------------- */
+/* ---- v3, by class and number ----------------------------------------------------------------- */
 
 static const char *class_of(const RtModel *model, int layer)
 {
@@ -268,8 +264,7 @@ static void match_classes(Matching *m)
         if (is_wanted(m->model, m->base, layer)) match_class(m, layer, m->base < 0 && !m->nested);
 }
 
-/* ---- Places in the file
- * --------------------------------------------------------------------------------- */
+/* ---- Places in the file ---------------------------------------------------------------------- */
 
 /* "/layers/functional/layers/conv2d_3/vars/0" to "functional/conv2d_3". */
 static char *v3_key(const char *path)
@@ -333,8 +328,7 @@ RtMatch *rt_match_h5(const RtModel *model, const RtH5 *file, int base, bool *by_
     return m.matches;
 }
 
-/* ---- safetensors
- * ------------------------------------------------------------------------------------------ */
+/* ---- safetensors ----------------------------------------------------------------------------- */
 
 static int match_tensor(const RtModel *model, const RtTensors *file, int base, const char *name)
 {

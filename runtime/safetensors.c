@@ -43,8 +43,7 @@ static _Noreturn void refuse(const RtTensors *file, const char *name, const char
            why);
 }
 
-/* ---- The header --------------------------------------------------------------------------------
- */
+/* ---- The header ------------------------------------------------------------------------------ */
 
 static void read_shape(const RtTensors *file, Tensor *tensor, const RtJson *shape)
 {
@@ -164,8 +163,7 @@ int rt_tensors_shape(const RtTensors *file, size_t index, int64_t dims[RT_MAX_RA
     return file->tensors[index].rank;
 }
 
-/* ---- The data
- * ------------------------------------------------------------------------------------ */
+/* ---- The data -------------------------------------------------------------------------------- */
 
 static void check_sum(const RtTensors *file, const Tensor *tensor)
 {
@@ -222,8 +220,7 @@ void rt_tensors_close(RtTensors *file)
     free(file);
 }
 
-/* ---- Writing
- * --------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static size_t array_bytes(const RtArray *array)
 {

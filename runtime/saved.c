@@ -7,8 +7,7 @@
 
 #include "internal.h"
 
-/* ---- Writing
- * ------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static char *class_list(const RtSaved *about)
 {
@@ -58,8 +57,7 @@ void rt_saved_write(const RtModel *model, const char *arena, const char *path, c
     free(loss);
 }
 
-/* ---- Reading
- * ------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* The metadata `key`, which our files always have. */
 static const char *need_meta(const RtTensors *file, const char *path, const char *key)

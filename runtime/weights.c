@@ -22,8 +22,7 @@ typedef struct {
     bool by_position;
 } Source;
 
-/* ---- Telling files apart
- * -------------------------------------------------------------------------- */
+/* ---- Telling files apart --------------------------------------------------------------------- */
 
 static _Noreturn void refuse_format(const char *path, const unsigned char *data, size_t bytes)
 {
@@ -68,8 +67,7 @@ static void close_source(Source *source)
     if (source->tensors) rt_tensors_close(source->tensors);
 }
 
-/* ---- Does it fit?
- * ------------------------------------------------------------------------------------ */
+/* ---- Does it fit? ---------------------------------------------------------------------------- */
 
 typedef struct {
     FILE *out;
@@ -197,8 +195,7 @@ void rt_weights_read(const RtModel *model, char *arena, const char *file, int ba
     close_source(&source);
 }
 
-/* ---- Keras's official files
- * ---------------------------------------------------------------------------- */
+/* ---- Keras's official files ------------------------------------------------------------------ */
 
 char *rt_keras_file(const char *name)
 {
@@ -239,8 +236,7 @@ static char *find_official(const RtBase *base)
     return path;
 }
 
-/* ---- All of it
- * -------------------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 /* Does the file hold weights of bases, and none of the layers around them? */
 static bool holds_bases_only(const RtModel *model, const char *file)

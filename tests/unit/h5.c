@@ -15,8 +15,7 @@ static void assert_entry(const RtH5 *file, size_t index, const char *layer, cons
     assert_int_equal(entry->index, position);
 }
 
-/* ---- What Keras writes
- * ---------------------------------------------------------------------------- */
+/* ---- What Keras writes ----------------------------------------------------------------------- */
 
 /* Order of the file: layer_names, not the alphabet. length 0: strings of varying length. */
 static void check_legacy(const char *path, const char *root, size_t length)

@@ -11,8 +11,7 @@ static void put_weight(hid_t made, const char *path, int weight)
     put_floats(made, path, 100.0f * (float)weight, dims);
 }
 
-/* ---- Legacy files
- * --------------------------------------------------------------------------------- */
+/* ---- Legacy files ---------------------------------------------------------------------------- */
 
 /* A layer of two weights, kernel and bias, whose data sets have this form: "%s/kernel:0". */
 static void put_pair(hid_t made, const char *layer, const char *kernel, const char *bias, int first)
@@ -205,8 +204,7 @@ static void test_long_lists(void **state)
     expect_end(RT_BAD_WEIGHTS, "  extra: /x5/x5/bias:0 (3,)\n  extra: 14 more\n", read_whole, path);
 }
 
-/* ---- .weights.h5
- * ------------------------------------------------------------------------------------- */
+/* ---- .weights.h5 ----------------------------------------------------------------------------- */
 
 static void put_vars(hid_t made, const char *layer, int first, const char *name)
 {
@@ -281,8 +279,25 @@ static void test_v3_names(void **state)
     read_and_check(path, -1, 0, 7);
 }
 
-/* ---- safetensors and our own files
- * -------------------------------------------------------------------- */
+/* What Keras 3.15 wrote (keras/make.py), with and without the names that it adds since 3.10. */
+static void test_files_of_keras(void **state)
+{
+    (void)state;
+    static const char *const whole[] = {
+        "nested.h5",     "nested.weights.h5",     "nested_unnamed.weights.h5",
+        "sequential.h5", "sequential.weights.h5", "sequential_unnamed.weights.h5",
+    };
+    char path[200];
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "tests/unit/keras/%s", whole[i]);
+        read_and_check(path, -1, 0, 7);
+        if (i < 3) read_and_check(path, 0, 0, 3);
+    }
+    read_and_check("tests/unit/keras/base.weights.h5", 0, 0, 3);
+    read_and_check("tests/unit/keras/base_unnamed.weights.h5", 0, 0, 3);
+}
+
+/* ---- safetensors, and no weight files -------------------------------------------------------- */
 
 static void test_tensors(void **state)
 {
@@ -316,8 +331,7 @@ static void test_other_formats(void **state)
     expect_end(RT_BAD_WEIGHTS, "neither HDF5 nor safetensors (0 bytes)", read_whole, path);
 }
 
-/* ---- All of it
- * ------------------------------------------------------------------------------------------ */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static void load(const RtModel *of, const char *file)
 {
@@ -418,13 +432,14 @@ static void test_keras_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_legacy_names),  cmocka_unit_test(test_bias_first),
-        cmocka_unit_test(test_nested_base),   cmocka_unit_test(test_official_layout),
-        cmocka_unit_test(test_positions),     cmocka_unit_test(test_problems),
-        cmocka_unit_test(test_long_lists),    cmocka_unit_test(test_v3_classes),
-        cmocka_unit_test(test_v3_names),      cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_other_formats), cmocka_unit_test(test_imagenet),
-        cmocka_unit_test(test_given_file),    cmocka_unit_test(test_keras_file),
+        cmocka_unit_test(test_legacy_names), cmocka_unit_test(test_bias_first),
+        cmocka_unit_test(test_nested_base),  cmocka_unit_test(test_official_layout),
+        cmocka_unit_test(test_positions),    cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_long_lists),   cmocka_unit_test(test_v3_classes),
+        cmocka_unit_test(test_v3_names),     cmocka_unit_test(test_files_of_keras),
+        cmocka_unit_test(test_tensors),      cmocka_unit_test(test_other_formats),
+        cmocka_unit_test(test_imagenet),     cmocka_unit_test(test_given_file),
+        cmocka_unit_test(test_keras_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,10 @@ def strip_names(old, new):
     """As Keras before 3.10 wrote it."""
     shutil.copy(old, new)
     with h5py.File(new, "a") as file:
-        file.visititems(lambda _, item: item.attrs.pop("name", None))
+        groups = []
+        file.visititems(lambda _, item: groups.append(item))
+        for group in groups:
+            group.attrs.pop("name", None)
 
 
 nested().save("nested.h5")
