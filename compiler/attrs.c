@@ -6,8 +6,18 @@
 
 #include "tlc.h"
 
-/* ---- Messages
- * ---------------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+const char *words_text(const char *words)
+{
+    Text text = {0};
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        const int length = (int)strcspn(p, " ");
+        add_text(&text, "%s\"%.*s\"", p > words ? ", " : "", length, p);
+        p += length;
+    }
+    return text.data;
+}
 
 static const char *type_text(const Attr *attr)
 {
@@ -31,7 +41,7 @@ static const char *type_text(const Attr *attr)
     case ATTR_STRING:
         return "a string";
     case ATTR_CHOICE:
-        return format("one of %s", attr->choices);
+        return format("one of %s", words_text(attr->choices));
     case ATTR_REGULARIZER:
         return "\"l2\" or {\"type\": \"L2\", \"l2\": factor}";
     case ATTR_LAYER:
@@ -70,8 +80,7 @@ char *range_text(const Attr *attr)
     return format("between %s and %s%s", number_text(attr->lo), number_text(attr->hi), open);
 }
 
-/* ---- Reading
- * ------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static double read_float(const Attr *attr, const Json *json, const char *path)
 {
@@ -203,7 +212,8 @@ static void read_value(const Attr *attr, const Json *json, const char *path, Val
                      attr->type == ATTR_RANGE || attr->type == ATTR_LAYER;
     value->is_null = json_is_null(json);
     if (value->is_null && attr->flags & ATTR_NULL) return;
-    if (composite && !json_is_array(json) && !json_string(json) && !json_number(json, &number))
+    if (composite && !json_is_array(json) && !json_number(json, &number) &&
+        !(attr->type == ATTR_LAYER && json_string(json)))
         error_type(attr, json, path);
     switch (attr->type) {
     case ATTR_INT:
@@ -272,12 +282,12 @@ static _Noreturn void error_key(const char *key, const Attr *table, const char *
     const char **names = NULL;
     int count = 0;
     Text list = {0};
+    for (; table && table->name; table++) append(&names, &count, (char *)table->name);
     for (const char *p = others; *p; p += strspn(p, " ")) {
         size_t n = strcspn(p, " ");
         append(&names, &count, copy_text(p, n));
         p += n;
     }
-    for (; table && table->name; table++) append(&names, &count, (char *)table->name);
     for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", names[i]);
     const char *near = nearest(key, names, count);
     error_model(path,
@@ -304,7 +314,7 @@ Value *read_attrs(const Json *object, const Attr *table, const char *path, const
     }
     for (int i = 0; i < count_attrs(table); i++)
         if (table[i].flags & ATTR_REQUIRED && !values[i].is_set)
-            error_model(path, NULL, "the key \"%s\" is missing: %s", table[i].name,
+            error_model(path, NULL, "the key \"%s\" (%s) is missing", table[i].name,
                         type_text(&table[i]));
     return values;
 }
@@ -323,8 +333,7 @@ Value *default_attrs(const Attr *table)
     return values;
 }
 
-/* ---- Looking up
- * -------------------------------------------------------------------------------------------- */
+/* ---- Looking up ------------------------------------------------------------------------------ */
 
 Value *find_value(const Attr *table, Value *values, const char *name)
 {
@@ -353,9 +362,7 @@ const Value *layer_attr(const Layer *layer, const char *name)
     return find_value(layer->op->attrs, layer->values, name);
 }
 
-/* ---- Printing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Printing -------------------------------------------------------------------------------- */
 
 static void add_ints(Text *text, const int64_t *values, int count)
 {

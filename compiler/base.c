@@ -37,8 +37,7 @@ static bool is_imagenet(const Base *base)
     return base->weights && !strcmp(base->weights, "imagenet");
 }
 
-/* ---- The network
- * ------------------------------------------------------------------------------------------ */
+/* ---- The network ----------------------------------------------------------------------------- */
 
 void add_base_layer(Base *base, const char *type, const char *name, const char *attrs)
 {
@@ -97,8 +96,7 @@ static int find_cut(const BaseKind *kind, const Base *base, const Value *value, 
     return (int)index;
 }
 
-/* ---- Arguments
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -141,8 +139,7 @@ static void check_arguments(const BaseKind *kind, const Value *values, const cha
         warn("%s: %s without its top has no use for \"classes\"", path, kind->type);
 }
 
-/* ---- Into the model
- * ------------------------------------------------------------------------------------------- */
+/* ---- Into the model -------------------------------------------------------------------------- */
 
 /* Parts of one network read one file: the larger one if any of them needs it. */
 static void choose_file(Model *model, const BaseKind *kind)
@@ -192,6 +189,10 @@ static bool takes_top(const BaseKind *kind, const Base *base, int last)
 /* Another base of this name must be another part of the same network. */
 static void check_base_name(const Model *model, const Base *base)
 {
+    const Layer *layer = find_layer(model, base->name);
+    if (layer)
+        error_model(base->path, "give one of them another \"name\"",
+                    "the name \"%s\" stands for %s already", base->name, layer->path);
     for (int i = 0; i < model->base_count; i++) {
         const Base *other = model->bases[i];
         if (!strcmp(other->name, base->name) && strcmp(other->type, base->type))
@@ -231,8 +232,7 @@ void expand_base(Model *model, const BaseKind *kind, const Json *object, const c
     }
 }
 
-/* ---- What can be checked when shapes are known
- * ------------------------------------------------------------------ */
+/* ---- What can be checked when shapes are known ----------------------------------------------- */
 
 void check_base_input(const Layer *layer, int rank, const int64_t *dims)
 {
@@ -286,10 +286,11 @@ static void check_weight(const Weight *weight, const Weight *pretrained)
     for (int i = 0; same && i < weight->rank; i++) same = weight->dims[i] == pretrained->dims[i];
     if (same) return;
     const int in = pretrained->rank - 2;
-    const char *hint =
-        in < 0 ? NULL
-               : format("it wants an input of %lld channels, not %lld; or \"weights\": null",
-                        (long long)pretrained->dims[in], (long long)weight->dims[in]);
+    const char *hint = NULL;
+    if (in >= 0 && in < weight->rank)
+        hint = format("it wants an input of %lld %s, not %lld; or \"weights\": null",
+                      (long long)pretrained->dims[in], in == 2 ? "channels" : "numbers",
+                      (long long)weight->dims[in]);
     error_layer(layer, hint, "the pretrained %s has shape %s, but would need %s here", weight->name,
                 shape_text(pretrained->rank, pretrained->dims, false),
                 shape_text(weight->rank, weight->dims, false));

@@ -75,25 +75,28 @@ static void freeze(Phase *phase, const Layer *layer)
     if (layer) phase->frozen[layer->index] = true;
 }
 
-/* Returns false if the slice takes nothing. */
-static bool freeze_slice(Phase *phase, const char *name, Slice *slice, Layer **layers, int count,
+static void freeze_index(Phase *phase, const char *name, int64_t index, Layer **layers, int count,
                          const char *path)
 {
-    if (slice->is_index) {
-        int64_t i = slice->value[0] + (slice->value[0] < 0 ? count : 0);
-        if (i < 0 || i >= count)
-            error_model(path, NULL, "index out of range: %s has %d layers%s", name, count,
-                        layers[0] ? "" : ", its InputLayer counted");
-        freeze(phase, layers[i]);
-        return true;
-    }
+    if (index < 0) index += count;
+    if (index < 0 || index >= count)
+        error_model(path, NULL, "index out of range: %s has %d layers%s", name, count,
+                    layers[0] ? "" : ", its InputLayer counted");
+    freeze(phase, layers[index]);
+}
+
+static void freeze_slice(Phase *phase, const char *name, Slice *slice, Layer **layers, int count,
+                         const char *path)
+{
     if (slice->value[2] == 0) error_model(path, NULL, "a slice's step must not be 0");
     clip_slice(slice, count);
     int64_t stop = slice->value[1], step = slice->value[2];
     bool any = false;
     for (int64_t i = slice->value[0]; step > 0 ? i < stop : i > stop; i += step, any = true)
         freeze(phase, layers[i]);
-    return any;
+    if (!any)
+        error_model(path, NULL, "the slice takes none of the %d layers of %s%s", count, name,
+                    layers[0] ? "" : ", its InputLayer counted");
 }
 
 /* Patterns "base" and "base[slice]". Returns false if the pattern is none of these or takes
@@ -109,7 +112,11 @@ static bool freeze_base(const Model *model, Phase *phase, const char *pattern, c
     if (pattern[length] && !read_slice(pattern + length + 1, &slice))
         error_model(path, "such as vgg16[:7], vgg16[:-4], vgg16[1::2], vgg16[3]",
                     "\"%s\" is not a Python slice of %s", pattern + length, name);
-    return freeze_slice(phase, name, &slice, layers, count, path);
+    if (slice.is_index)
+        freeze_index(phase, name, slice.value[0], layers, count, path);
+    else
+        freeze_slice(phase, name, &slice, layers, count, path);
+    return true;
 }
 
 /* Layer names, with or without wildcards. A wildcard may also take a base by its name. */
@@ -145,7 +152,9 @@ static const char *near_names(const Model *model, const char *pattern)
             append(&names, &count, (char *)model->bases[i]->name);
     for (int i = 0; i < model->layer_count; i++)
         append(&names, &count, (char *)model->layers[i]->name);
-    const char *word = copy_text(pattern, strcspn(pattern, "["));
+    const size_t length = strlen(pattern);
+    const bool is_slice = length > 0 && pattern[length - 1] == ']';
+    const char *word = copy_text(pattern, is_slice ? strcspn(pattern, "[") : length);
     Text text = {0};
     for (; taken < SHOWN && taken < count; taken++) {
         const char *best = NULL;

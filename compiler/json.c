@@ -16,8 +16,7 @@ typedef struct {
     const char *name, *text, *end; /* of the file; end points to the NUL behind it */
 } Source;
 
-/* ---- Messages about a place in the text
- * -------------------------------------------------------------- */
+/* ---- Messages about a place in the text ------------------------------------------------------ */
 
 static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
 
@@ -65,8 +64,7 @@ static _Noreturn void error_at(const Source *source, const char *at, const char 
                 show_line(begin, at, source->end));
 }
 
-/* ---- Before the tree: the bytes
- * ------------------------------------------------------------------------ */
+/* ---- Before the tree: the bytes -------------------------------------------------------------- */
 
 /* Past the number at p, by JSON's grammar; NULL if it breaks it. */
 static const char *skip_number(const char *p)
@@ -103,7 +101,10 @@ static const char *skip_string(const Source *source, const char *p)
             error_at(source, p, NULL, "a control character inside a string");
         if (*p == '\\' && !strncmp(p, "\\u0000", 6))
             error_at(source, p, NULL, "the character \\u0000 inside a string");
-        p += *p == '\\' && p + 1 < source->end ? 2 : 1;
+        if (*p == '\\' && !strchr("\"\\/bfnrtu", p[1]))
+            error_at(source, p, "JSON knows \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX",
+                     "an escape that JSON does not know");
+        p += *p == '\\' && p[1] ? 2 : 1;
     }
     if (p >= source->end || *p != '"')
         error_at(source, begin, NULL, "this string has no closing quote on its line");
@@ -136,34 +137,62 @@ static void check_bytes(const Source *source)
     }
 }
 
-/* ---- The tree
- * --------------------------------------------------------------------------------------------- */
+/* ---- The tree -------------------------------------------------------------------------------- */
 
 static void *allocate(size_t bytes) { return alloc(bytes, 1); }
 
 static void keep(void *memory) { (void)memory; }
 
+static bool is_space(char c) { return c && strchr(" \t\r\n", c); }
+
+/* The last character before p that is not a space; NUL if there is none. */
+static char last_before(const Source *source, const char *p)
+{
+    while (p > source->text && is_space(p[-1])) p--;
+    return p > source->text ? p[-1] : 0;
+}
+
+/* Where the fault that cJSON met at `at` begins. In a place for a key cJSON is one character ahead.
+ */
+static const char *find_fault(const Source *source, const char *at)
+{
+    if (at == source->text || is_space(at[-1]) || strchr("\"{[,:", at[-1])) return at;
+    char before = last_before(source, at - 1);
+    bool at_key = before == '{' || (before == ',' && (at[-1] < '0' || at[-1] > '9'));
+    return at_key ? at - 1 : at;
+}
+
+static const char *syntax_hint(const Source *source, const char *at)
+{
+    static const struct {
+        const char *word, *hint;
+    } mistakes[] = {{"/", "JSON has no comments"},       {"#", "JSON has no comments"},
+                    {"None", "JSON writes null"},        {"True", "JSON writes true"},
+                    {"False", "JSON writes false"},      {"NaN", "JSON has no NaN"},
+                    {"Infinity", "JSON has no infinity"}};
+    char last = last_before(source, at);
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++)
+        if (!strncmp(at, mistakes[i].word, strlen(mistakes[i].word))) return mistakes[i].hint;
+    if (last == ',' && (*at == ']' || *at == '}')) return "no comma behind the last item";
+    if (*at == '"' && last && strchr("\"]}0123456789el", last))
+        return "is a comma or colon missing before this?";
+    if (*at == '\'' || (last && strchr("{[,:", last) && ((*at | 32) >= 'a' && (*at | 32) <= 'z')))
+        return "keys and strings stand in double quotes";
+    return NULL;
+}
+
 static _Noreturn void error_syntax(const Source *source, const char *at)
 {
-    const char *hint = NULL, *message = "syntax error";
-    const char *before = at;
-    while (before > source->text && strchr(" \t\r\n", before[-1])) before--;
-    char last = before > source->text ? before[-1] : 0;
-    if (at >= source->end)
-        message = "the file ends in the middle of the model";
-    else if (*at == '\'')
-        hint = "strings stand in double quotes";
-    else if (*at == '/' || *at == '#')
-        hint = "JSON has no comments";
-    else if (strchr("]}", *at) && last == ',')
-        hint = "no comma behind the last item";
-    else if (*at == '"' && last && strchr("\"]}0123456789el", last))
-        hint = "is a comma missing before this?";
-    else if (!strncmp(at, "None", 4))
-        hint = "JSON writes null";
-    else if (!strncmp(at, "True", 4) || !strncmp(at, "False", 5))
-        hint = "JSON writes true and false";
-    error_at(source, at, hint, message);
+    if (!last_before(source, source->end)) error_model("", NULL, "the file is empty");
+    while (at < source->end && is_space(*at)) at++;
+    if (at == source->end) {
+        while (is_space(at[-1])) at--;
+        error_at(source, at, NULL, "the file ends in the middle of the model");
+    }
+    at = find_fault(source, at);
+    bool trailing = last_before(source, at) == '}' && !strchr(",]}", *at);
+    error_at(source, at, syntax_hint(source, at),
+             trailing ? "syntax error, or text behind the model" : "syntax error");
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -212,10 +241,7 @@ static const Json *parse_bytes(const Source *source)
     check_bytes(source);
     const char *at = source->text;
     const Json *json = cJSON_ParseWithOpts(source->text, &at, true);
-    if (!json) {
-        while (at < source->end && strchr(" \t\r\n", *at)) at++;
-        error_syntax(source, at);
-    }
+    if (!json) error_syntax(source, at);
     check_tree(json, "");
     return json;
 }
@@ -229,15 +255,16 @@ static char *read_text(const char *file, size_t *length)
 {
     FILE *in = fopen(file, "rb");
     struct stat status;
-    if (!in || fstat(fileno(in), &status)) error_model("", NULL, "%s", strerror(errno));
+    if (!in || fstat(fileno(in), &status))
+        error_model("", NULL, "cannot be read: %s", strerror(errno));
     if (S_ISDIR(status.st_mode)) error_model("", NULL, "this is a folder, not a model file");
     if (S_ISREG(status.st_mode) && status.st_size > MOST_BYTES)
         error_model("", "weights and pictures do not belong into it",
-                    "the file has %s; a model file may have %s", bytes_text((size_t)status.st_size),
-                    bytes_text(MOST_BYTES));
+                    "the file has %s; a model file may have %s at most",
+                    bytes_text((size_t)status.st_size), bytes_text(MOST_BYTES));
     char *text = alloc(MOST_BYTES + 2, 1);
     *length = fread(text, 1, MOST_BYTES + 1, in);
-    if (ferror(in)) error_model("", NULL, "%s", strerror(errno));
+    if (ferror(in)) error_model("", NULL, "cannot be read: %s", strerror(errno));
     if (*length > MOST_BYTES)
         error_model("", NULL, "a model file may have at most %s", bytes_text(MOST_BYTES));
     fclose(in);
@@ -251,8 +278,7 @@ const Json *read_json(const char *file)
     return parse_bytes(&(Source){file, text, text + length});
 }
 
-/* ---- Looking into it
- * ------------------------------------------------------------------------------------------ */
+/* ---- Looking into it ------------------------------------------------------------------------- */
 
 const Json *json_get(const Json *object, const char *key)
 {

@@ -7,8 +7,7 @@
 
 enum { MOST_LAYERS = 10000, MOST_PHASES = 100, MOST_PATTERNS = 1000 };
 
-/* ---- Tables of the parts that are no layers
- * ------------------------------------------------------------ */
+/* ---- Tables of the parts that are no layers -------------------------------------------------- */
 
 const Attr model_attrs[] = {
     {"name", ATTR_NAME, ATTR_REQUIRED, NULL, 0, 0, NULL,
@@ -31,8 +30,7 @@ const Attr phase_attrs[] = {
     {0},
 };
 
-/* ---- Ops and names
- * ---------------------------------------------------------------------------------------- */
+/* ---- Ops and names --------------------------------------------------------------------------- */
 
 const Op *find_op(const char *name)
 {
@@ -54,7 +52,7 @@ static char *snake_case(const char *class_name)
     return text.data;
 }
 
-static const Layer *find_layer(const Model *model, const char *name)
+Layer *find_layer(const Model *model, const char *name)
 {
     for (int i = 0; i < model->layer_count; i++)
         if (!strcmp(model->layers[i]->name, name)) return model->layers[i];
@@ -83,9 +81,7 @@ const char *automatic_name(const Model *model, const char *type)
     }
 }
 
-/* ---- Layers
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- Layers ---------------------------------------------------------------------------------- */
 
 static void check_unique(const Model *model, const Layer *layer)
 {
@@ -143,9 +139,9 @@ static Layer *find_input(const Model *model, const Json *json, const char *path)
     const char *name = json_string(json);
     if (!name) error_model(path, NULL, "must be a layer's name, but is %s", json_kind(json));
     if (!strcmp(name, "input")) return NULL;
-    const Layer *layer = find_layer(model, name);
+    Layer *layer = find_layer(model, name);
     const Base *base = find_base_name(model, name);
-    if (layer) return model->layers[layer->index];
+    if (layer) return layer;
     if (base) return base->layers[base->count - 1];
     const char **names = NULL;
     int count = 0;
@@ -248,9 +244,7 @@ static void read_input(Model *model, const Json *root)
     model->nearest = !strcmp(find_value(input_attrs, values, "interpolation")->s, "nearest");
 }
 
-/* ---- Phases
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Phases ---------------------------------------------------------------------------------- */
 
 static bool is_kind(const char *text, const char *type, const char *name)
 {
@@ -353,9 +347,7 @@ static void read_phase(Model *model, const Json *object, const char *path)
     resolve_freeze(model, phase);
 }
 
-/* ---- The whole
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 Model *parse_model(const char *file)
 {
@@ -364,7 +356,7 @@ Model *parse_model(const char *file)
     if (!json_is_object(root))
         error_model("", NULL, "a model is an object, but this is %s", json_kind(root));
     Model *model = alloc(1, sizeof *model);
-    const Value *values = read_attrs(root, model_attrs, "", "$schema input layers phases");
+    const Value *values = read_attrs(root, model_attrs, "", "input layers phases $schema");
     model->file = file;
     model->name = find_value(model_attrs, (Value *)values, "name")->s;
     read_input(model, root);

@@ -5,8 +5,7 @@
 
 #include "tlc.h"
 
-/* ---- JSON Schema (draft 2020-12)
- * -------------------------------------------------------------------- */
+/* ---- JSON Schema (draft 2020-12) ------------------------------------------------------------- */
 
 /* Text of ours inside a JSON string: only quotes need care. */
 static void add_string(Text *text, const char *string)
@@ -14,17 +13,6 @@ static void add_string(Text *text, const char *string)
     add_text(text, "\"");
     for (const char *p = string; *p; p++) add_text(text, *p == '"' ? "\\\"" : "%c", *p);
     add_text(text, "\"");
-}
-
-static void add_words(Text *text, const char *words)
-{
-    const char *comma = "";
-    for (const char *p = words; *p; p += strspn(p, " ")) {
-        const size_t length = strcspn(p, " ");
-        add_text(text, "%s\"%.*s\"", comma, (int)length, p);
-        p += length;
-        comma = ", ";
-    }
 }
 
 static char *number_schema(const Attr *attr, const char *type)
@@ -49,11 +37,7 @@ static char *array_schema(const char *item, int least, int most)
 
 static char *choice_schema(const char *choices)
 {
-    Text text = {0};
-    add_text(&text, "{\"enum\": [");
-    add_words(&text, choices);
-    add_text(&text, "]}");
-    return text.data;
+    return format("{\"enum\": [%s]}", words_text(choices));
 }
 
 static char *value_schema(const Attr *attr)
@@ -247,8 +231,7 @@ void print_schema(FILE *out)
             name.data, input.data + 1, types.data, definitions.data);
 }
 
-/* ---- Tables of docs/model-format.md
- * ---------------------------------------------------------------------- */
+/* ---- Tables of docs/model-format.md ---------------------------------------------------------- */
 
 static const char *value_text(const Attr *attr)
 {
@@ -276,11 +259,9 @@ static const char *value_text(const Attr *attr)
     case ATTR_LAYER:
         return "layer name or index";
     case ATTR_CHOICE:
-        break;
+        return words_text(attr->choices);
     }
-    Text text = {0};
-    add_words(&text, attr->choices);
-    return text.data;
+    bug(NULL, "attribute %s has no type", attr->name);
 }
 
 static void print_rows(FILE *out, const Attr *table)

@@ -419,6 +419,7 @@ const char *json_kind(const Json *json); /* "a string", "an array", … for mess
 Value *read_attrs(const Json *object, const Attr *table, const char *path, const char *others);
 Value *default_attrs(const Attr *table);
 void check_name(const char *name, const char *path); /* exit 3 if it is no C identifier */
+const char *words_text(const char *words);           /* "a b" to "\"a\", \"b\"" */
 char *range_text(const Attr *attr);                  /* "between 0 and 1, 1 not included" */
 Value *find_value(const Attr *table, Value *values, const char *name); /* bug if not in the table */
 int64_t attr_int(const Node *n, const char *name);
@@ -452,6 +453,7 @@ const BaseKind *find_base(const char *type);
 void add_base_layer(Base *base, const char *type, const char *name, const char *attrs);
 Layer *add_layer(Model *model, const Op *op, const char *name, const char *path, Value *values,
                  Layer *input, Base *base);
+Layer *find_layer(const Model *model, const char *name); /* NULL if there is none */
 void append_layer(Model *model, Layer *layer); /* exit 3 if its name stands for something already */
 const char *automatic_name(const Model *model, const char *type); /* as Keras: "dense_1" */
 const Op *find_op(const char *name); /* NULL if there is none */

@@ -7,8 +7,7 @@
 
 #include "tlc.h"
 
-/* ---- Memory: chunks of zeros, cut from front to back, never freed but all at once (tests)
- * ---------- */
+/* ---- Memory: chunks of zeros, cut from front to back, never freed but all at once (tests) ---- */
 
 typedef struct Chunk Chunk;
 struct Chunk {
@@ -66,8 +65,7 @@ void append(void *array, int *count, void *item)
     *count = n + 1;
 }
 
-/* ---- Text
- * ------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 static char *format_list(const char *pattern, va_list arguments)
 {
@@ -161,8 +159,7 @@ const char *number_text(double value)
     return strtod(text, NULL) == value ? text : format("%.17g", value);
 }
 
-/* ---- Numbers and names
- * -------------------------------------------------------------------------------- */
+/* ---- Numbers and names ----------------------------------------------------------------------- */
 
 bool multiply(int64_t a, int64_t b, int64_t *product)
 {
