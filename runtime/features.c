@@ -1,5 +1,6 @@
 /* features.c: the model's output for every picture of a data set, as an array to work on elsewhere,
- * and beside it, for folders, a .csv with path, label and class of each row. */
+ * and beside it, for folders, a .csv with path, label and class of each row. Any folder will do; in
+ * one with class folders, class and label are those of training. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,23 +25,69 @@ static void write_field(FILE *file, const char *text)
     fputc('"', file);
 }
 
-/* Rows as in the array: pictures that could not be read have none. */
-static void write_rows(const char *path, const RtData *data, const uint64_t *samples, size_t rows)
+static int compare_names(const void *a, const void *b)
 {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The class of each picture: the folder right below `root` that it is in; NULL if one is in none.
+ */
+static char **list_classes(const char *root, const RtData *data)
+{
+    char **classes = rt_alloc(data->count, sizeof *classes);
+    for (size_t i = 0; i < data->count; i++) {
+        const char *below = data->paths[i] + strlen(root);
+        below += strspn(below, "/");
+        const char *slash = strchr(below, '/');
+        if (!slash) {
+            while (i > 0) free(classes[--i]);
+            free(classes);
+            return NULL;
+        }
+        classes[i] = rt_format("%.*s", (int)(slash - below), below);
+    }
+    return classes;
+}
+
+/* The number of each class in the sorted list of classes. */
+static int *number_classes(char *const *classes, size_t count)
+{
+    char **names = rt_alloc(count, sizeof *names);
+    int *labels = rt_alloc(count, sizeof *labels);
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++) names[i] = classes[i];
+    qsort(names, count, sizeof *names, compare_names);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(names[i], names[distinct - 1]) != 0) names[distinct++] = names[i];
+    for (size_t i = 0; i < count; i++) {
+        char **found = bsearch(&classes[i], names, distinct, sizeof *names, compare_names);
+        labels[i] = (int)(found - names);
+    }
+    free(names);
+    return labels;
+}
+
+/* Rows as in the array: pictures that could not be read have none. */
+static void write_rows(const char *path, const char *root, const RtData *data,
+                       const uint64_t *samples, size_t rows)
+{
+    char **classes = list_classes(root, data);
+    int *labels = classes ? number_classes(classes, data->count) : NULL;
     RtOut *out = rt_out_open(path);
     FILE *file = rt_out_file(out);
-    fprintf(file, "path,label,class\r\n");
+    fprintf(file, classes ? "path,label,class\r\n" : "path\r\n");
     for (size_t i = 0; i < rows; i++) {
         write_field(file, data->paths[samples[i]]);
-        int label = data->labels ? data->labels[samples[i]] : -1;
-        if (label >= 0)
-            fprintf(file, ",%d,", label);
-        else
-            fputs(",,", file);
-        if (label >= 0 && data->classes) write_field(file, data->classes[label]);
+        if (classes) {
+            fprintf(file, ",%d,", labels[samples[i]]);
+            write_field(file, classes[samples[i]]);
+        }
         fputs("\r\n", file);
     }
     rt_out_commit(out);
+    for (size_t i = 0; classes && i < data->count; i++) free(classes[i]);
+    free(classes);
+    free(labels);
 }
 
 /* Runs the model over the data; returns the rows, in natural order. */
@@ -85,8 +132,8 @@ int rt_features(RtSession *session)
     printf("%s: %zu rows of %zu numbers\n", output, rows, size);
     if (data->paths) {
         char *path = replace_ending(output);
-        write_rows(path, data, samples, rows);
-        printf("%s: path, label and class of each row\n", path);
+        write_rows(path, session->options->data, data, samples, rows);
+        printf("%s: picture and class of each row\n", path);
         free(path);
     }
     free(features);
