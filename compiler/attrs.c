@@ -140,6 +140,10 @@ static void read_range(const Attr *attr, const Json *json, const char *path, dou
     if (!json_is_array(json)) {
         out[1] = fabs(read_float(attr, json, path));
         out[0] = has_range(attr) ? fmax(-out[1], attr->lo) : -out[1];
+        if (attr->flags & ATTR_OPEN_LO && out[0] <= attr->lo)
+            error_model(path, NULL, "%s, which means [%s, %s], is out of range: must be %s",
+                        number_text(out[1]), number_text(-out[1]), number_text(out[1]),
+                        range_text(attr));
         return;
     }
     if (json_count(json) != 2) error_type(attr, json, path);
