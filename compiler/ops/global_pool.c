@@ -39,7 +39,7 @@ static void emit_global(Emit *e, const Node *n, const char *section)
 static void emit_global_dx(Emit *e, const Node *n, const char *section)
 {
     need_section(e, "lanes");
-    set_shape(e, "$X", n->in[0]);
+    if (n->in_count == 2) set_shape(e, "$X", n->in[0]);
     set_shape(e, "$Y", n->in[n->in_count - 1]);
     set_shape(e, "$D", n->out[0]);
     emit_kernel(e, n, section, shape_name(section, n->out[0]), plane_tasks(n->out[0]));
