@@ -4,8 +4,13 @@
 #include "level.c"
 
 //% lanes
+#define load_lanes NAME(load_lanes)
+#define store_lanes NAME(store_lanes)
+#define Mask NAME(Mask)
+#define keep NAME(keep)
+
 /* The first `count` numbers at p, then zeros. */
-INLINE Vec NAME(load_lanes)(const real *p, int count)
+INLINE Vec load_lanes(const real *p, int count)
 {
     if (count >= VL) return load(p);
     Vec v = {0};
@@ -13,20 +18,16 @@ INLINE Vec NAME(load_lanes)(const real *p, int count)
     return v;
 }
 
-INLINE void NAME(store_lanes)(real *p, Vec v, int count)
+INLINE void store_lanes(real *p, Vec v, int count)
 {
     if (count >= VL)
         store(p, v);
     else
         memcpy(p, &v, (size_t)count * sizeof(real));
 }
-#define load_lanes NAME(load_lanes)
-#define store_lanes NAME(store_lanes)
 
 /* a where the mask is set, else 0. */
-typedef __typeof__((Vec){0} == (Vec){0}) NAME(Mask);
-#define Mask NAME(Mask)
-INLINE Vec NAME(keep)(Mask mask, Vec a) { return (Vec)((Mask)a & mask); }
-#define keep NAME(keep)
+typedef __typeof__((Vec){0} == (Vec){0}) Mask;
+INLINE Vec keep(Mask mask, Vec a) { return (Vec)((Mask)a & mask); }
 //% end
 #endif

@@ -40,21 +40,24 @@ enum { NAME(VL_) = 4, NAME(TILE_PIXELS_) = 3, NAME(TILE_BLOCKS_) = 1 };
 #define TILE_BLOCKS NAME(TILE_BLOCKS_)
 typedef real Vec __attribute__((vector_size(NAME(VL_) * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-INLINE Vec NAME(load)(const real *p) { return *(const Vec *)p; }
-INLINE void NAME(store)(real *p, Vec v) { *(Vec *)p = v; }
-INLINE Vec NAME(vmax)(Vec a, Vec b)
-{
-    for (int i = 0; i < VL; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
-    return a;
-}
+/* Short names stand before what they name: the file is read again for each level. */
 #define load NAME(load)
 #define store NAME(store)
 #define vmax NAME(vmax)
+#define zero_halo NAME(zero_halo)
+
+INLINE Vec load(const real *p) { return *(const Vec *)p; }
+INLINE void store(real *p, Vec v) { *(Vec *)p = v; }
+INLINE Vec vmax(Vec a, Vec b)
+{
+    const __typeof__(a > b) larger = a > b; /* no loop: clang would keep a in memory */
+    return (Vec)((larger & (__typeof__(larger))a) | (~larger & (__typeof__(larger))b));
+}
 
 /* The frame of zeros around rows [first, last) of a plane: its left and right columns, and the rows
  * above and below if these rows touch them. */
-INLINE void NAME(zero_halo)(real *plane, int first, int last, int height, int width, int lanes,
-                            int top, int left, int padded_height, int padded_width)
+INLINE void zero_halo(real *plane, int first, int last, int height, int width, int lanes,
+                      int top, int left, int padded_height, int padded_width)
 {
     const int right = padded_width - left - width;
     const size_t row = (size_t)padded_width * lanes;
@@ -67,7 +70,6 @@ INLINE void NAME(zero_halo)(real *plane, int first, int last, int height, int wi
         memset(line + (size_t)(left + width) * lanes, 0, (size_t)right * lanes * sizeof(real));
     }
 }
-#define zero_halo NAME(zero_halo)
 
 //% file_macros
 /* SHAPE(X, …) names the numbers of a tensor: XH x XW pixels of XC channels, XV of them in a pixel's
