@@ -52,7 +52,8 @@ static void prepare(Work *work)
         return;
     }
     size_t labels = (size_t)work->n * (size_t)rt_label_size(model, work->phase->loss);
-    work->y = (real *)(work->session->room + model->batch_bytes) - labels;
+    size_t bytes = (labels * sizeof(real) + 63) / 64 * 64; /* as aligned as the loader's */
+    work->y = (real *)(work->session->room + model->batch_bytes / 64 * 64 - bytes);
     fill_labels(work);
     run->step = 0;
     run->learning_rate = 0; /* the work is the same, and numbers stay numbers */

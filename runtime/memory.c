@@ -19,7 +19,9 @@ static _Noreturn void die_of_memory(size_t count, size_t size)
 
 void *rt_alloc(size_t count, size_t size)
 {
-    void *memory = calloc(count ? count : 1, size ? size : 1);
+    size_t bytes;
+    bool fits = !__builtin_mul_overflow(count, size, &bytes);
+    void *memory = fits ? calloc(1, bytes ? bytes : 1) : NULL;
     if (!memory) die_of_memory(count, size);
     return memory;
 }

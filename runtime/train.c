@@ -243,8 +243,9 @@ static void describe_data(const Training *training)
 {
     const RtData *data = training->data;
     if (training->session->options->quiet) return;
-    rt_note("%zu pictures%s for training, %zu for validation", data->count,
-            data->classes ? rt_format(" of %d classes", data->class_count) : "",
+    char classes[40] = "";
+    if (data->classes) snprintf(classes, sizeof classes, " of %d classes", data->class_count);
+    rt_note("%zu pictures%s for training, %zu for validation", data->count, classes,
             training->validation ? training->validation->count : 0);
 }
 

@@ -5,8 +5,8 @@
  *   ./pets-noalloc train --data d.npz ...
  *
  * and without arguments trains two epochs on arrays that it makes up (decoding pictures, beside the
- * steps, does allocate: libjpeg and libpng have it so). Every way to allocate of this
- * program and of the libraries it loads leads through the functions below. Exit 1 on a failure. */
+ * steps, does allocate: libjpeg and libpng have it so). Every way to allocate of this program and
+ * of the libraries it loads leads through the functions below. Exit 1 on a failure. */
 #include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
@@ -110,7 +110,8 @@ static double watch_step(int phase, const RtRun *run, const real *x, const real 
     }
 WATCH(0)
 WATCH(1)
-WATCH(2) WATCH(3) WATCH(4) WATCH(5) WATCH(6) WATCH(7) static RtTrain *const watchers[PHASES] = {
+WATCH(2)
+WATCH(3) WATCH(4) WATCH(5) WATCH(6) WATCH(7) static RtTrain *const watchers[PHASES] = {
     watch_0, watch_1, watch_2, watch_3, watch_4, watch_5, watch_6, watch_7};
 
 static RtModel watch_model(const RtModel *model, RtPhase phases[PHASES])

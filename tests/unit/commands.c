@@ -11,7 +11,9 @@ static void copy_picture(const char *name, const char *to)
     snprintf(from, sizeof from, "tests/unit/pictures/%s", name);
     size_t bytes;
     const unsigned char *data = rt_map(from, 1 << 20, RT_BAD_DATA, &bytes);
-    rt_make_folders(rt_format("%.*s", (int)(strrchr(to, '/') - to), to));
+    char *folder = rt_format("%.*s", (int)(strrchr(to, '/') - to), to);
+    rt_make_folders(folder);
+    free(folder);
     write_file(to, data, bytes);
     rt_unmap(data, bytes);
 }
@@ -19,9 +21,11 @@ static void copy_picture(const char *name, const char *to)
 static void make_folders(const char *root, const char *first, const char *second)
 {
     static const char *const names[] = {"grey.jpg", "rgb_444.jpg", "rgb.png", "palette.png"};
-    for (int i = 0; i < 4; i++)
-        copy_picture(names[i],
-                     scratch(rt_format("%s/%s/%s", root, i % 2 ? second : first, names[i])));
+    for (int i = 0; i < 4; i++) {
+        char *name = rt_format("%s/%s/%s", root, i % 2 ? second : first, names[i]);
+        copy_picture(names[i], scratch(name));
+        free(name);
+    }
 }
 
 /* ---- evaluate ----------------------------------------------------------------------------------
@@ -179,6 +183,7 @@ static void test_predict_imagenet_names(void **state)
     char *index = rt_format("%s/imagenet_class_index.json", data ? data : "");
     if (!data || !exists(index)) {
         print_message("skipped: $TLC_DATA/imagenet_class_index.json is not there\n");
+        free(index);
         skip();
     }
     RtModel model = toy_model;
@@ -191,6 +196,7 @@ static void test_predict_imagenet_names(void **state)
     const unsigned char *text = rt_map(index, 1 << 20, RT_BAD_DATA, &bytes);
     write_file(scratch("keras/models/imagenet_class_index.json"), text, bytes);
     rt_unmap(text, bytes);
+    free(index);
     setenv("KERAS_HOME", scratch("keras"), 1);
     Result result = run_model(&model, RT_OK, "predict pets/cat/rgb.png --json");
     assert_says(result.out, "\"index\": 0, \"id\": \"n01440764\", \"class\": \"tench\"");

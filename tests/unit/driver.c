@@ -240,17 +240,16 @@ static void test_phase_by_phase_is_the_whole(void **state)
     (void)state;
     static const char *const runs[] = {
         "train --data d.npz --quiet --seed 3 --out whole",
-        "train --data d.npz --quiet --seed 3 --out parts --phase head",
-        "train --data d.npz --quiet --seed 3 --out parts --phase tune --weights "
-        "parts/last.safetensors",
+        "train --data d.npz --quiet --seed 3 --out p --phase head",
+        "train --data d.npz --quiet --seed 3 --out p --phase tune --weights p/last.safetensors",
     };
     for (int i = 0; i < 3; i++) {
         Result result = run_model(&toy_model, RT_OK, runs[i]);
         free_result(&result);
     }
     assert_true(read_history("whole/history.csv", 2, "loss") ==
-                read_history("parts/history.csv", 0, "loss"));
-    assert_true(read_history("parts/history.csv", 0, "epoch") == 2);
+                read_history("p/history.csv", 0, "loss"));
+    assert_true(read_history("p/history.csv", 0, "epoch") == 2);
 }
 
 /* ---- What goes wrong
