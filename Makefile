@@ -36,7 +36,7 @@ $(BUILD)/libtlcrt.a: $(RT_OBJECTS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(H5_CFLAGS) -Icompiler -I$(BUILD) -c $< -o $@
+	$(COMPILE) $(H5_CFLAGS) -Icompiler -Iruntime -I$(BUILD) -c $< -o $@
 
 # The lists of ops and bases come from the files: adding one edits nothing else.
 $(BUILD)/compiler/lists.c: $(OPS) $(BASES) Makefile
@@ -66,8 +66,43 @@ $(BUILD)/tlcrt.pc: Makefile
 	@printf 'Name: tlcrt\nDescription: runtime of programs that tlc generates\n' >> $@
 	@printf 'Version: $(VERSION)\nCflags: -I$${includedir}\nLibs: -L$${libdir} -ltlcrt $(RT_LIBS)\n' >> $@
 
+# ---- Tests ---------------------------------------------------------------------------------------
+
+UNIT_HELPERS := $(wildcard tests/unit/*.h)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/*.c) $(wildcard tests/compiler/*.c)))
+export BUILD CC RT_LIBS
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(UNIT_HELPERS) $(BUILD)/libtlcrt.a
+	@mkdir -p $(@D)
+	$(COMPILE) $(H5_CFLAGS) -Iruntime $< $(BUILD)/libtlcrt.a $(LDFLAGS) -lcmocka $(RT_LIBS) -o $@
+
+$(BUILD)/tests/compiler/%: tests/compiler/%.c $(TLC_OBJECTS)
+	@mkdir -p $(@D)
+	$(COMPILE) -Icompiler -Iruntime $< $(filter-out %/compiler/main.o,$(TLC_OBJECTS)) $(LDFLAGS) -lcmocka $(TLC_LIBS) -o $@
+
+# The same library with double for real, for finite differences.
+$(BUILD)/double/libtlcrt.a:
+	$(MAKE) BUILD=$(BUILD)/double CFLAGS="$(CFLAGS) -DRT_DOUBLE -Wno-psabi" $@
+
+SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
+         tests/ops/run tests/emitted.sh "tests/golden/run $(GOLDEN)" tests/programs.sh
+
+packages-%:
+	@tools/packages.sh $*
+
+test: packages-test
+	$(MAKE) all $(UNIT_TESTS) $(BUILD)/double/libtlcrt.a
+	tests/run.sh $(SUITES)
+
+# The whole suite again under both sanitizers; the large pictures are left to the plain one.
+check-asan: packages-test
+	$(MAKE) test BUILD=$(BUILD)/asan GOLDEN=--small \
+	    CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+	    TEST_CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all clean
+.PHONY: all test check-asan clean
+.SECONDARY:

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tlc.h"
@@ -227,17 +228,25 @@ static void emit_program(Emit *e, const Graph *g)
 
 /* ---- The file ------------------------------------------------------------------------------------------------ */
 
+/* A device or a pipe must not be renamed over: those are written to directly. */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+}
+
 static void write_whole(const char *path, const Text *text)
 {
-    const char *temporary = format("%s.tmp.%d", path, (int)getpid());
+    const bool special = is_special(path);
+    const char *temporary = special ? path : format("%s.tmp.%d", path, (int)getpid());
     FILE *file = fopen(temporary, "wb");
     bool ok = file && fwrite(text->data, 1, text->length, file) == text->length;
-    ok = file && fflush(file) == 0 && fsync(fileno(file)) == 0 && ok;
+    ok = file && fflush(file) == 0 && (special || fsync(fileno(file)) == 0) && ok;
     int reason = errno;
     if (file && fclose(file) != 0) ok = false;
-    if (ok && rename(temporary, path) == 0) return;
+    if (ok && (special || rename(temporary, path) == 0)) return;
     if (ok) reason = errno;
-    unlink(temporary);
+    if (!special) unlink(temporary);
     error_world(EXIT_ROOM, NULL, "%s: cannot write: %s", path, strerror(reason));
 }
 

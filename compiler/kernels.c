@@ -107,7 +107,7 @@ static void define(Emit *e, const char *name, size_t offset, const char *comment
 static void emit_weight_table(Emit *e)
 {
     const Model *m = e->m;
-    add_text(&e->out, "/* Weights, in Keras's layout. */\n");
+    if (m->weight_count > 0) add_text(&e->out, "/* Weights, in Keras's layout. */\n");
     for (int i = 0; i < m->weight_count; i++) {
         const Weight *w = m->weights[i];
         define(e, format("weight_%s", w->id), w->offset, shape_text(w->rank, w->dims, false));

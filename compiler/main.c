@@ -69,6 +69,7 @@ static void show(const Graph *g, const char *pass, const char *wanted)
 static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char *wanted)
 {
     Graph *g = build_graph(m, kind, phase);
+    if (m->program_count == 0) check_shapes(m);
     if (phase && !phase->slots) make_slots(m, phase);
     show(g, "build", wanted);
     for (int i = 0; i < PASS_COUNT; i++) {
@@ -82,6 +83,7 @@ static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char
 static Model *compile_model(const Options *o, const char *dump_pass, int64_t most_rows)
 {
     Model *m = parse_model(o->file);
+    m->hash = hash_model(m);
     for (int i = 0; i < m->phase_count && most_rows; i++)
         if (m->phases[i]->batch > most_rows) m->phases[i]->batch = most_rows;
     compile_program(m, PROGRAM_INFER, NULL, dump_pass);

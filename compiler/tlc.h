@@ -379,6 +379,7 @@ bool is_identifier(const char *text); /* C identifier of at most 63 characters, 
 int edit_distance(const char *a, const char *b);
 const char *nearest(const char *word, const char *const *words, int count); /* NULL if none is near */
 void sha256(const void *data, size_t bytes, char hex[65]); /* <sha2.h> of libmd: hash.c */
+const char *hash_model(const Model *m);                    /* 64 hex digits; likewise */
 /* Text that grows. */
 typedef struct {
     char *data;

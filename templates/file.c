@@ -1,5 +1,13 @@
 /* file.c: the parts of the generated file that are the same for every model. */
+#ifndef FILE_C /* it includes itself, as the generated file does */
+#define FILE_C
 #include "level.c"
+
+#undef LEVEL
+#undef LEVEL_SUFFIX
+#undef TARGET
+
+static const int kernels_generic, kernels_avx2, kernels_avx512;
 
 //% call_macros
 /* Numbers at an offset of the arena, as tlc planned it: in bytes of floats. */
@@ -49,3 +57,6 @@ static const void *const levels[RT_LEVELS] = {
 #endif
 };
 //% end
+const void *const *use_levels(void);
+const void *const *use_levels(void) { return levels; }
+#endif
