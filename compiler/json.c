@@ -251,10 +251,12 @@ const Json *parse_json(const char *text, const char *name)
     return parse_bytes(&(Source){name, text, text + strlen(text)});
 }
 
-static char *read_text(const char *file, size_t *length)
+static Text read_text(const char *file)
 {
-    FILE *in = fopen(file, "rb");
+    static char block[1 << 16];
+    Text text = {0};
     struct stat status;
+    FILE *in = fopen(file, "rb");
     if (!in || fstat(fileno(in), &status))
         error_model("", NULL, "cannot be read: %s", strerror(errno));
     if (S_ISDIR(status.st_mode)) error_model("", NULL, "this is a folder, not a model file");
@@ -262,20 +264,20 @@ static char *read_text(const char *file, size_t *length)
         error_model("", "weights and pictures do not belong into it",
                     "the file has %s; a model file may have %s at most",
                     bytes_text((size_t)status.st_size), bytes_text(MOST_BYTES));
-    char *text = alloc(MOST_BYTES + 2, 1);
-    *length = fread(text, 1, MOST_BYTES + 1, in);
+    for (size_t n; text.length <= MOST_BYTES && (n = fread(block, 1, sizeof block, in)) > 0;)
+        add_bytes(&text, block, n);
     if (ferror(in)) error_model("", NULL, "cannot be read: %s", strerror(errno));
-    if (*length > MOST_BYTES)
-        error_model("", NULL, "a model file may have at most %s", bytes_text(MOST_BYTES));
+    if (text.length > MOST_BYTES)
+        error_model("", NULL, "a model file may have %s at most", bytes_text(MOST_BYTES));
     fclose(in);
+    add_bytes(&text, "", 0);
     return text;
 }
 
 const Json *read_json(const char *file)
 {
-    size_t length;
-    const char *text = read_text(file, &length);
-    return parse_bytes(&(Source){file, text, text + length});
+    const Text text = read_text(file);
+    return parse_bytes(&(Source){file, text.data, text.data + text.length});
 }
 
 /* ---- Looking into it ------------------------------------------------------------------------- */
