@@ -152,8 +152,8 @@ static bool may_take_over(const Graph *g, const Node *n)
 {
     if (n->out_count == 0 || n->in_count == 0) return false;
     const Tensor *in = n->in[0], *out = n->out[0];
+    if (n->op->flags & OP_VIEW) return true; /* also of x, which lies outside the arena */
     if (in->kind != TENSOR_PLANNED || in->has_batch != out->has_batch) return false;
-    if (n->op->flags & OP_VIEW) return true;
     return n->op->flags & OP_IN_PLACE && same_layout(in, out) &&
            rows_of(g, in) == rows_of(g, out) && !(in->boundary && n->in_prefix) &&
            root((Tensor *)in)->last == n->index;

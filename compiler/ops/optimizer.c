@@ -207,7 +207,7 @@ static void emit_update(Emit *e, const Node *n)
     set(e, "$count", "%lld", count);
     set(e, "$part", "%d", UPDATE_PART);
     set(e, "$slots", "%s", slots);
-    emit_kernel(e, n, "update", format("update_%lld", count),
+    emit_kernel(e, n, "update", format("update_%s_%lld", e->g->phase->name, count),
                 format("%lld", (count + UPDATE_PART - 1) / UPDATE_PART));
 }
 
