@@ -12,6 +12,7 @@ static const Tensor *memory_of(const Tensor *t)
 
 const char *operand(Emit *e, const Tensor *t)
 {
+    if (memory_of(t)->kind == TENSOR_INPUT) t = memory_of(t); /* a view of the program's argument */
     switch (t->kind) {
     case TENSOR_WEIGHT: return format("weight_%s", t->weight->id);
     case TENSOR_SLOT: return format("slot_%s", t->slot->id);
