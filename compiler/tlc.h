@@ -608,6 +608,15 @@ extern const char activation_choices[]; /* for ATTR_CHOICE */
 /* What a sigmoid or softmax node was given, if one made t, else NULL. */
 Tensor *logits_of(const Tensor *t);
 
+/* ==== ops/bias_grad.c ========================================================================================================== */
+
+/* For Op.grad of n, which adds `bias`: its gradient, if it is trainable. */
+void add_bias_grad(Graph *g, Node *n, Tensor *bias);
+/* Sets $apply, the statement by which a kernel hands over `count` gradients g of the weight's numbers
+ * at `from`: stores them, or does the fused update. The update's operands are in[first] and on. Call it
+ * before other placeholders are set. */
+void set_gradient(Emit *e, const Node *n, int first);
+
 /* ==== ops/loss.c ================================================================================================================ */
 
 /* The loss (N, 1) of each picture, as phase->loss says. Works from logits where Keras on TensorFlow
