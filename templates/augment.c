@@ -76,7 +76,7 @@ enum {
 #define FILL_WRAP NAME(FILL_WRAP_)
 #define FILL_NEAREST NAME(FILL_NEAREST_)
 
-/* A coordinate beyond 0..size - 1, brought inside as TensorFlow's ImageProjectiveTransformV3 does. */
+/* A coordinate beyond 0..size - 1, brought inside as TensorFlow's projective transform does. */
 INLINE real NAME(fill)(real x, int size, int mode)
 {
     const real last = (real)(size - 1);
@@ -129,7 +129,8 @@ KERNEL($name)
             const int right = column + 1 < XW ? XV : 0, below = row + 1 < XH ? XROW : 0;
             for (int v = 0; v < YV; v++) {
                 const real top = (1 - across) * from[v] + across * from[right + v];
-                const real bottom = (1 - across) * from[below + v] + across * from[below + right + v];
+                const real bottom =
+                    (1 - across) * from[below + v] + across * from[below + right + v];
                 to[v] = (1 - down) * top + down * bottom;
             }
         }
@@ -159,8 +160,8 @@ KERNEL($name)
         for (int pixel = 0; pixel < YH * YW; pixel++) {
             const int h = pixel / YW, w = pixel % YW;
             const real value = (AT(X, x, n, block, h, w)[v] - mean) * factor + mean;
-            AT(Y, y, n, block, h, w)[v] =
-                value < limits[0] ? limits[0] : value > limits[1] ? limits[1] : value;
+            real *to = AT(Y, y, n, block, h, w);
+            to[v] = value < limits[0] ? limits[0] : value > limits[1] ? limits[1] : value;
         }
     }
 }

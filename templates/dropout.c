@@ -9,8 +9,8 @@
 #define $scale (real)1.3333333333333333
 
 //% dropout
-/* Number i of a picture, counted in the order H, W, C whatever the layout, is decided by word i % 4 of
- * draw i / 4. A task a plane. */
+/* Number i of a picture, counted in the order H, W, C whatever the layout, is decided by word i % 4
+ * of draw i / 4. A task a plane. */
 KERNEL($name)
 {
     SHAPE(X, $X);

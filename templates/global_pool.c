@@ -1,5 +1,5 @@
-/* global_pool.c: the mean or maximum of whole planes. X lies in any layout; Y, one pixel, channels-last.
- * A task takes the channels of one plane: XV of them from channel block * XV on. */
+/* global_pool.c: the mean or maximum of whole planes. X lies in any layout; Y, one pixel,
+ * channels-last. A task takes the channels of one plane: XV of them from channel block * XV on. */
 #include "lanes.c"
 
 #define $name NAME__(kernel, __LINE__)
@@ -15,8 +15,7 @@ KERNEL($name)
     const int n = task / XB, block = task % XB;
     const real *x = call->in[0];
     real *y = call->out[0];
-    if (block == 0)
-        zero_halo(y + (size_t)n * YSIZE, 0, YH, YH, YW, YV, YT, YL, YHP, YWP);
+    if (block == 0) zero_halo(y + (size_t)n * YSIZE, 0, YH, YH, YW, YV, YT, YL, YHP, YWP);
     const int channels = XC - block * XV < XV ? XC - block * XV : XV;
     for (int v = 0; v < channels; v += VL) {
         Vec top = load_lanes(AT(X, x, n, block, 0, 0) + v, XV - v);
@@ -36,15 +35,13 @@ KERNEL($name)
     const int n = task / XB, block = task % XB;
     const real *x = call->in[0];
     real *y = call->out[0];
-    if (block == 0)
-        zero_halo(y + (size_t)n * YSIZE, 0, YH, YH, YW, YV, YT, YL, YHP, YWP);
+    if (block == 0) zero_halo(y + (size_t)n * YSIZE, 0, YH, YH, YW, YV, YT, YL, YHP, YWP);
     const int channels = XC - block * XV < XV ? XC - block * XV : XV;
     for (int v = 0; v < channels; v += VL) {
         Vec total = {0};
         for (int h = 0; h < XH; h++) {
             Vec sum = {0};
-            for (int w = 0; w < XW; w++)
-                sum += load_lanes(AT(X, x, n, block, h, w) + v, XV - v);
+            for (int w = 0; w < XW; w++) sum += load_lanes(AT(X, x, n, block, h, w) + v, XV - v);
             total += sum;
         }
         store_lanes(AT(Y, y, n, 0, 0, 0) + block * XV + v, total / (real)(XH * XW), channels - v);
@@ -70,13 +67,16 @@ KERNEL($name)
                 top = vmax(top, load_lanes(AT(X, x, n, block, h, w) + v, XV - v));
         for (int h = 0; h < XH; h++)
             for (int w = 0; w < XW; w++)
-                count += keep(load_lanes(AT(X, x, n, block, h, w) + v, XV - v) == top, 1 + (Vec){0});
+                count +=
+                    keep(load_lanes(AT(X, x, n, block, h, w) + v, XV - v) == top, 1 + (Vec){0});
         if (v < channels)
-            share = load_lanes(AT(Y, dy, n, 0, 0, 0) + block * DV + v, channels - v) / vmax(count, 1 + (Vec){0});
+            share = load_lanes(AT(Y, dy, n, 0, 0, 0) + block * DV + v, channels - v) /
+                    vmax(count, 1 + (Vec){0});
         for (int h = 0; h < DH; h++)
             for (int w = 0; w < DW; w++)
                 store_lanes(AT(D, dx, n, block, h, w) + v,
-                            keep(load_lanes(AT(X, x, n, block, h, w) + v, XV - v) == top, share), DV - v);
+                            keep(load_lanes(AT(X, x, n, block, h, w) + v, XV - v) == top, share),
+                            DV - v);
     }
 }
 
@@ -93,7 +93,8 @@ KERNEL($name)
     for (int v = 0; v < DV; v += VL) {
         Vec share = {0};
         if (v < channels)
-            share = load_lanes(AT(Y, dy, n, 0, 0, 0) + block * DV + v, channels - v) / (real)(DH * DW);
+            share =
+                load_lanes(AT(Y, dy, n, 0, 0, 0) + block * DV + v, channels - v) / (real)(DH * DW);
         for (int h = 0; h < DH; h++)
             for (int w = 0; w < DW; w++) store_lanes(AT(D, dx, n, block, h, w) + v, share, DV - v);
     }

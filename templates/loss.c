@@ -1,4 +1,4 @@
-/* loss.c: losses and their gradients, row by row: a row is the last axis of one pixel's prediction. */
+/* loss.c: losses and their gradients, row by row: a row is the last axis of one pixel. */
 #include "level.c"
 
 #define $name NAME__(kernel, __LINE__)
@@ -8,8 +8,8 @@
 #define $expression NAME(mean_squared_error)(p, y, 10)
 
 //% losses
-/* NAME(p, y, count, …) is the loss of one row, d_NAME(p, y, d, scale, count, …) writes its gradient times
- * scale to d. p holds logits where `logits` is set, else probabilities, which are clipped to
+/* NAME(p, y, count, …) is the loss of one row, d_NAME(p, y, d, scale, count, …) writes its gradient
+ * times scale to d. p holds logits where `logits` is set, else probabilities, which are clipped to
  * [1e-7, 1 - 1e-7] as Keras does; where the clip holds them, no gradient passes. */
 INLINE real NAME(clip)(real p)
 {
@@ -39,14 +39,14 @@ INLINE real NAME(binary_crossentropy)(const real *p, const real *y, int count, i
     return sum / count;
 }
 
-INLINE void NAME(d_binary_crossentropy)(const real *p, const real *y, real *d, real scale, int count,
-                                        int logits, real smoothing)
+INLINE void NAME(d_binary_crossentropy)(const real *p, const real *y, real *d, real scale,
+                                        int count, int logits, real smoothing)
 {
     for (int c = 0; c < count; c++) {
         const real label = y[c] * (1 - smoothing) + smoothing / 2, q = NAME(clip)(p[c]);
         const real e = RM(exp)(-RM(fabs)(p[c])), sigmoid = (p[c] >= 0 ? 1 : e) / (1 + e);
-        const real gradient = logits ? sigmoid - label : q == p[c] ? (q - label) / (q * (1 - q)) : 0;
-        d[c] = gradient * scale / count;
+        const real clipped = q == p[c] ? (q - label) / (q * (1 - q)) : 0;
+        d[c] = (logits ? sigmoid - label : clipped) * scale / count;
     }
 }
 
@@ -82,7 +82,8 @@ INLINE void NAME(d_categorical_crossentropy)(const real *p, const real *y, real 
 }
 
 /* A label that is no class gives NaN. */
-INLINE real NAME(sparse_categorical_crossentropy)(const real *p, const real *y, int count, int logits)
+INLINE real NAME(sparse_categorical_crossentropy)(const real *p, const real *y, int count,
+                                                  int logits)
 {
     const real label = y[0];
     if (!(label >= 0 && label < count)) return (real)NAN;
@@ -92,8 +93,8 @@ INLINE real NAME(sparse_categorical_crossentropy)(const real *p, const real *y, 
     return RM(log)(total / NAME(clip)(p[(int)label]));
 }
 
-INLINE void NAME(d_sparse_categorical_crossentropy)(const real *p, const real *y, real *d, real scale,
-                                                    int count, int logits)
+INLINE void NAME(d_sparse_categorical_crossentropy)(const real *p, const real *y, real *d,
+                                                    real scale, int count, int logits)
 {
     real total = 0;
     const real log_sum = logits ? NAME(log_sum_exp)(p, count) : 0;

@@ -1,4 +1,4 @@
-/* map.c: loops over all numbers of tensors that lie alike but for the halo; copies between layouts. */
+/* map.c: loops over all numbers of tensors that lie alike but for the halo; copies. */
 #include "lanes.c"
 
 #define $name NAME__(kernel, __LINE__)
@@ -54,7 +54,7 @@ KERNEL($name)
 }
 
 //% convert
-/* From any layout to any other, in runs of channels that lie together in both; a task a row of y. */
+/* From any layout to any other, in runs of channels that lie together in both; a task a row. */
 KERNEL($name)
 {
     SHAPE(X, $X);

@@ -1,5 +1,5 @@
-/* optimizer.c: what an optimizer does to weights, given gradients. Constants of type float are rounded
- * where Keras rounds them, so that small numbers such as 1 - beta_2^t agree. */
+/* optimizer.c: what an optimizer does to weights, given gradients. Constants of type float are
+ * rounded where Keras rounds them, so that small numbers such as 1 - beta_2^t agree. */
 #include "lanes.c"
 
 #define $name NAME__(kernel, __LINE__)
@@ -22,8 +22,8 @@
 #define $slots (real *)call->in[2], (real *)call->in[3], (real *)call->in[4]
 
 //% optimizers
-/* Square roots of numbers that are not negative; sqrt itself may set errno, which keeps compilers from
- * using the vector instruction. */
+/* Square roots of numbers that are not negative; sqrt itself may set errno, which keeps compilers
+ * from using the vector instruction. */
 INLINE Vec NAME(square_root)(Vec v)
 {
 #if LEVEL >= 1
@@ -39,7 +39,7 @@ INLINE Vec NAME(square_root)(Vec v)
     return v;
 }
 
-/* The gradient with that of the regulariser, and the weight after its decay. l2: twice the factor. */
+/* The gradient with its regulariser (l2 is twice the factor); the weight after its decay. */
 INLINE Vec NAME(with_penalty)(Vec g, Vec w, real l2)
 {
     if (l2 != 0) g += l2 * w;
@@ -149,6 +149,7 @@ KERNEL($name)
     enum { COUNT = $count, PART = $part };
     const size_t from = (size_t)task * PART, left = COUNT - from;
     real *const slot[] = {$slots};
-    NAME($update)(call->run, (real *)call->in[0], (const real *)call->in[1] + from, slot, from,
-                  left < PART ? left : PART);
+    const size_t count = left < PART ? left : PART;
+    const real *gradient = (const real *)call->in[1] + from;
+    NAME($update)(call->run, (real *)call->in[0], gradient, slot, from, count);
 }

@@ -15,8 +15,9 @@ INLINE int NAME(window_end)(int padded, int start, int window, int size)
     return padded && start + window > size ? size - start : window;
 }
 
-/* R x S pixels, in steps of DOWN and ACROSS; the first begins TOP, LEFT before the plane; PADDED if any
- * reaches over an edge. WINDOW_AT is the place of window (h, w), r and s the loops over its pixels. */
+/* R x S pixels, in steps of DOWN and ACROSS; the first begins TOP, LEFT before the plane; PADDED if
+ * any reaches over an edge. WINDOW_AT is the place of window (h, w), r and s the loops over its
+ * pixels. */
 #define WINDOWS(...) WINDOWS_(__VA_ARGS__)
 #define WINDOWS_(r, s, down, across, top, left, padded)                                            \
     enum { R = r, S = s, DOWN = down, ACROSS = across, TOP = top, LEFT = left, PADDED = padded }

@@ -6,18 +6,18 @@
 #define $Y 37, 37, 3, 3, 1, 1, 39, 39, 1, 4563
 #define $reverse 1
 #define $divisor (real)1
-#define $means {(real)103.939, (real)116.779, (real)123.68}
-#define $deviations {(real)1, (real)1, (real)1}
+#define $means (real)103.939, (real)116.779, (real)123.68
+#define $deviations (real)1, (real)1, (real)1
 
 //% preprocess
-/* y = (x / DIVISOR + -mean) / deviation, in Keras's order of operations, so that the bits agree; a task
- * a band of rows. */
+/* y = (x / divisor - mean) / deviation, in Keras's order of operations, so that the bits agree; a
+ * task a band of rows. */
 KERNEL($name)
 {
     SHAPE(X, $X);
     SHAPE(Y, $Y);
     enum { BAND = 16, BANDS = (YH + BAND - 1) / BAND, REVERSE = $reverse };
-    static const real divisor = $divisor, means[3] = $means, deviations[3] = $deviations;
+    static const real divisor = $divisor, means[] = {$means}, deviations[] = {$deviations};
     const int n = task / BANDS, first = task % BANDS * BAND;
     const int end = first + BAND < YH ? first + BAND : YH;
     real *y = call->out[0];

@@ -3,8 +3,9 @@
  *   cc -DRT_DOUBLE -DNO_MAIN -DMODEL=name_model … gradcheck.c model.c libtlcrt.a (of doubles)
  *
  * The model's phases train by SGD with learning rate 1, without momentum: one step subtracts the
- * gradient from each weight. Before each call all of the arena that the program must write itself is
- * filled with NaN. Prints a line for each weight whose gradient is wrong; exits 1 if there was one. */
+ * gradient from each weight. Before each call all of the arena that the program must write itself
+ * is filled with NaN. Prints a line for each weight whose gradient is wrong; exits 1 if there was
+ * one. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,10 @@ static int weight_count(const RtWeight *w)
     return count;
 }
 
-static real *in_arena(const Check *c, const RtWeight *w) { return (real *)(c->run.arena + w->offset); }
+static real *in_arena(const Check *c, const RtWeight *w)
+{
+    return (real *)(c->run.arena + w->offset);
+}
 
 /* The place of weight i in c->weights. */
 static real *start_of(const Check *c, int index)
@@ -82,7 +86,8 @@ static void choose_labels(Check *c, int batch)
     }
 }
 
-/* One step from c->weights, number k of weight `index` moved by `delta`; the loss before the update. */
+/* One step from c->weights, number k of weight `index` moved by `delta`; the loss before the
+ * update. */
 static double run_step(const Check *c, int index, int k, double delta)
 {
     memset(c->run.arena, 0xFF, MODEL.arena_bytes);
@@ -126,7 +131,8 @@ static real *find_gradients(const Check *c, size_t total)
     for (int i = 0; i < MODEL.weight_count; i++) {
         const real *before = start_of(c, i), *after = in_arena(c, &MODEL.weights[i]);
         real *gradient = gradients + (before - c->weights);
-        for (int k = 0; k < weight_count(&MODEL.weights[i]); k++) gradient[k] = before[k] - after[k];
+        for (int k = 0; k < weight_count(&MODEL.weights[i]); k++)
+            gradient[k] = before[k] - after[k];
     }
     return gradients;
 }

@@ -1,7 +1,7 @@
 /* activation.c: functions of single numbers, and softmax.
  *
- * JSON names (Activation, ReLU, Softmax) become one node a function: relu, sigmoid, tanh, softmax, so
- * that fusion, losses and gradients need to know only those. Gradients of all but the general ReLU are
+ * JSON names (Activation, ReLU, Softmax) become one node a function: relu, sigmoid, tanh, softmax;
+ * fusion, losses and gradients need to know only those. Gradients of all but the general ReLU are
  * computed from the output y: the input need not be kept. */
 #include <string.h>
 
@@ -27,7 +27,7 @@ Tensor *logits_of(const Tensor *t)
     return n && (n->op == &op_sigmoid || n->op == &op_softmax) ? n->in[0] : NULL;
 }
 
-/* ---- Those with an epilogue: relu, sigmoid, tanh ------------------------------------------------ */
+/* ---- Those with an epilogue: relu, sigmoid, tanh --------------------------------------------- */
 
 static const char *epilogue(const Node *n) { return n->op->name; }
 
@@ -109,7 +109,7 @@ const Op op_d_tanh = {
     .emit = emit_gradient,
 };
 
-/* ---- Softmax ------------------------------------------------------------------------------------- */
+/* ---- Softmax --------------------------------------------------------------------------------- */
 
 static void emit_softmax(Emit *e, const Node *n)
 {
@@ -169,7 +169,7 @@ const Op op_softmax_layer = {
     .infer = infer_same,
 };
 
-/* ---- Activation ------------------------------------------------------------------------------------ */
+/* ---- Activation ------------------------------------------------------------------------------ */
 
 static const Attr activation_attrs[] = {
     {.name = "activation", .type = ATTR_CHOICE, .flags = ATTR_REQUIRED,
@@ -191,7 +191,7 @@ const Op op_activation = {
     .infer = infer_same,
 };
 
-/* ---- ReLU --------------------------------------------------------------------------------------------- */
+/* ---- ReLU ------------------------------------------------------------------------------------ */
 
 static const Attr relu_attrs[] = {
     {.name = "max_value", .type = ATTR_FLOAT, .flags = ATTR_NULL, .initial = "null", .lo = 0,

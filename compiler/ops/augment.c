@@ -1,6 +1,6 @@
 /* augment.c: random changes of pictures while training: flips, affine maps, contrast, brightness.
  *
- * As in Keras 3 on TensorFlow, but for the random numbers themselves: each layer draws once a picture.
+ * As in Keras 3 on TensorFlow, but for the random numbers themselves: one draw a picture and layer.
  * RandomContrast's single factor f means U(1 - f, 1 + f), as Keras documents it (some Keras 3
  * versions draw from U(1, 1 + f) instead). */
 #include <string.h>
@@ -29,7 +29,7 @@ static void set_range(Emit *e, const char *placeholder, const double range[2])
     set(e, placeholder, "(real)%.17g, (real)%.17g", range[0], range[1]);
 }
 
-/* ---- RandomFlip --------------------------------------------------------------------------------- */
+/* ---- RandomFlip ------------------------------------------------------------------------------ */
 
 static const Attr flip_attrs[] = {
     {.name = "mode", .type = ATTR_CHOICE, .initial = "\"horizontal_and_vertical\"",
@@ -55,7 +55,7 @@ const Op op_random_flip = {
     .emit = emit_flip,
 };
 
-/* ---- RandomRotation, RandomZoom, RandomTranslation ------------------------------------------------ */
+/* ---- RandomRotation, RandomZoom, RandomTranslation ------------------------------------------- */
 
 static const char fill_doc[] = "what lies beyond the edge: dcba|abcd|dcba, kkkk|abcd|kkkk, "
                                "abcd|abcd|abcd, aaaa|abcd|dddd";
@@ -64,7 +64,7 @@ static const char fill_doc[] = "what lies beyond the edge: dcba|abcd|dcba, kkkk|
     {.name = "fill_mode", .type = ATTR_CHOICE, .initial = "\"reflect\"",                           \
      .choices = "reflect constant wrap nearest", .doc = fill_doc},                                 \
     {.name = "interpolation", .type = ATTR_CHOICE, .initial = "\"bilinear\"",                      \
-     .choices = "bilinear nearest", .doc = "between the four pixels around a point, or the nearest"}, \
+     .choices = "bilinear nearest", .doc = "from the four pixels around a point, or the nearest"}, \
     {.name = "fill_value", .type = ATTR_FLOAT, .initial = "0.0",                                   \
      .doc = "the k of fill_mode \"constant\""}
 
@@ -156,7 +156,7 @@ const Op op_random_translation = {
     .emit = emit_translation,
 };
 
-/* ---- RandomContrast, RandomBrightness -------------------------------------------------------------- */
+/* ---- RandomContrast, RandomBrightness -------------------------------------------------------- */
 
 #define VALUE_RANGE_ATTR                                                                           \
     {.name = "value_range", .type = ATTR_RANGE, .initial = "[0, 255]",                             \
@@ -164,7 +164,7 @@ const Op op_random_translation = {
 
 static const Attr contrast_attrs[] = {
     {.name = "factor", .type = ATTR_RANGE, .flags = ATTR_REQUIRED, .lo = 0, .hi = 1,
-     .doc = "[lower, upper]: contrast is multiplied by 1 - lower to 1 + upper; one number for both"},
+     .doc = "[lower, upper]: contrast is scaled by 1 - lower to 1 + upper; one number for both"},
     VALUE_RANGE_ATTR,
     {0},
 };

@@ -1,4 +1,4 @@
-/* convert.c: what passes put between nodes: a copy in another layout, and the sum of two gradients. */
+/* convert.c: what passes put between nodes: a copy in another layout, the sum of two gradients. */
 #include "tlc.h"
 
 static void emit_convert(Emit *e, const Node *n)

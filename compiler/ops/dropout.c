@@ -1,7 +1,7 @@
 /* dropout.c: Dropout.
  *
- * The mask is never stored: it is a function of run, layer, epoch, picture and place, so the gradient
- * is the same node again, applied to dy. */
+ * The mask is never stored: it is a function of run, layer, epoch, picture and place, so that the
+ * gradient is the same node again, applied to dy. */
 #include "tlc.h"
 
 static const Attr dropout_attrs[] = {

@@ -45,7 +45,7 @@ static void emit_global_dx(Emit *e, const Node *n, const char *section)
     emit_kernel(e, n, section, shape_name(section, n->out[0]), plane_tasks(n->out[0]));
 }
 
-/* ---- Maximum ------------------------------------------------------------------------------------ */
+/* ---- Maximum --------------------------------------------------------------------------------- */
 
 extern const Op op_global_max_dx, op_global_average_dx;
 
@@ -84,7 +84,7 @@ const Op op_global_max_dx = {
     .emit = emit_global_max_dx,
 };
 
-/* ---- Average ------------------------------------------------------------------------------------- */
+/* ---- Average --------------------------------------------------------------------------------- */
 
 static const Attr average_dx_attrs[] = {
     {.name = "size", .type = ATTR_INT2, .initial = "[1, 1]", .doc = "height and width of x"},

@@ -1,8 +1,8 @@
 /* loss.c: losses, with the meaning that Keras gives them on TensorFlow.
  *
  * in = [prediction or logits, y], out = [loss (N, 1)]; the gradient is that of the mean over the
- * pictures of the call. A crossentropy of what a sigmoid or softmax made works from that node's input,
- * whichever of the two it was, as Keras does: no precision is lost in probabilities near 0 and 1. */
+ * pictures of the call. A crossentropy of what a sigmoid or softmax made works from that node's
+ * input, whichever of the two it was, as Keras does: no precision is lost near 0 and 1. */
 #include <string.h>
 
 #include "tlc.h"
@@ -54,8 +54,8 @@ Tensor *add_loss(Graph *g, const Phase *phase, Tensor *prediction, Tensor *y)
         for (int i = 0; op->attrs[i].name; i++) values[i] = phase->loss_values[i];
         Value *from_logits = find_value(op->attrs, values, "from_logits");
         if (from_logits->i[0] && g->kind == PROGRAM_TRAIN)
-            warn("%s.loss: from_logits is true, but the model's output is probabilities; the loss uses "
-                 "what \"%s\" was given",
+            warn("%s.loss: from_logits is true, but the model's output is probabilities; "
+                 "the loss uses what \"%s\" was given",
                  phase->path, prediction->name);
         from_logits->i[0] = 1;
     }
@@ -63,7 +63,7 @@ Tensor *add_loss(Graph *g, const Phase *phase, Tensor *prediction, Tensor *y)
                     (Tensor *[]){logits ? logits : prediction, y, NULL});
 }
 
-/* ---- Hooks ------------------------------------------------------------------------------------------ */
+/* ---- Hooks ----------------------------------------------------------------------------------- */
 
 static void infer_loss(Node *n)
 {
@@ -136,7 +136,7 @@ static void emit_d_loss(Emit *e, const Node *n)
                   format("NAME(%s)(p, y, d, scale, %s)", n->op->name, row_arguments(n)));
 }
 
-/* ---- One op a loss, and one for its gradient ---------------------------------------------------------- */
+/* ---- One op a loss, and one for its gradient ------------------------------------------------- */
 
 const Op op_binary_crossentropy = {
     .name = "binary_crossentropy",

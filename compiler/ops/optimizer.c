@@ -1,7 +1,7 @@
 /* optimizer.c: SGD, RMSprop, Adam, AdamW, with Keras 3's formulas.
  *
- * An update node has in = [w, dw, slots…] and no output. Its kernel is a loop over one inline function,
- * which a gradient's kernel may also call on each part of dw that it has finished. */
+ * An update node has in = [w, dw, slots…] and no output. Its kernel is a loop over one inline
+ * function, which a gradient's kernel may also call on each part of dw that it has finished. */
 #include <string.h>
 
 #include "tlc.h"
@@ -90,7 +90,7 @@ const OptimizerKind optimizer_kinds[] = {
     {0},
 };
 
-/* ---- Slots and nodes ------------------------------------------------------------------------------ */
+/* ---- Slots and nodes ------------------------------------------------------------------------- */
 
 void make_slots(Model *m, Phase *phase)
 {
@@ -121,7 +121,7 @@ void add_update(Graph *g, Weight *w, Tensor *gradient)
              phase->optimizer_values, in);
 }
 
-/* ---- Emission --------------------------------------------------------------------------------------- */
+/* ---- Emission -------------------------------------------------------------------------------- */
 
 static double node_number(const Node *n, const char *name)
 {

@@ -98,7 +98,7 @@ static void emit_pool_dx(Emit *e, const Node *n, const char *section)
     emit_kernel(e, n, section, pool_name(n, section, dx), plane_tasks(dx));
 }
 
-/* ---- Maximum --------------------------------------------------------------------------------------- */
+/* ---- Maximum --------------------------------------------------------------------------------- */
 
 extern const Op op_max_pool_dx, op_average_pool_dx;
 
@@ -132,7 +132,7 @@ const Op op_max_pool_dx = {
     .emit = emit_max_pool_dx,
 };
 
-/* ---- Average ---------------------------------------------------------------------------------------- */
+/* ---- Average --------------------------------------------------------------------------------- */
 
 static void grad_average_pool(Graph *g, Node *n)
 {

@@ -3,7 +3,7 @@
 
 #include "tlc.h"
 
-/* ---- Rescaling ---------------------------------------------------------------------------------- */
+/* ---- Rescaling ------------------------------------------------------------------------------- */
 
 static const Attr rescaling_attrs[] = {
     {.name = "scale", .type = ATTR_FLOAT, .flags = ATTR_REQUIRED, .doc = "factor of each number"},
@@ -46,7 +46,7 @@ const Op op_rescaling = {
     .emit = emit_rescaling,
 };
 
-/* ---- preprocess_input --------------------------------------------------------------------------- */
+/* ---- preprocess_input ------------------------------------------------------------------------ */
 
 typedef struct {
     const char *name;
@@ -102,8 +102,8 @@ static void infer_preprocess(Node *n)
     need_pictures(n);
     const Mode *mode = mode_of(n);
     if (strcmp(mode->name, "tf") != 0 && channels_of(n->in[0]) != 3)
-        error_node(n, "mode \"tf\", or Rescaling", "mode \"%s\" needs 3 channels, not %d", mode->name,
-                   channels_of(n->in[0]));
+        error_node(n, "mode \"tf\", or Rescaling", "mode \"%s\" needs 3 channels, not %d",
+                   mode->name, channels_of(n->in[0]));
     infer_same(n);
 }
 
@@ -118,7 +118,7 @@ static void grad_preprocess(Graph *g, Node *n)
 
 static void set_numbers(Emit *e, const char *placeholder, const double numbers[3])
 {
-    set(e, placeholder, "{(real)%.17g, (real)%.17g, (real)%.17g}", numbers[0], numbers[1],
+    set(e, placeholder, "(real)%.17g, (real)%.17g, (real)%.17g", numbers[0], numbers[1],
         numbers[2]);
 }
 
