@@ -30,6 +30,8 @@ typedef struct {
 
 struct RtH5 {
     char *path;
+    const unsigned char *map;
+    size_t map_bytes;
     hid_t file;
     RtH5Kind kind;
     DataSet *sets;
@@ -117,19 +119,66 @@ static void check_name(const RtH5 *file, const char *path, const char *name)
         refuse(file, path, "holds an empty or overlong name");
 }
 
-/* Strings of varying length, as h5py 3 writes them. */
-static bool add_varying(Names *list, hid_t attribute, hid_t type, hid_t space, size_t n)
+static uint64_t number_at(const unsigned char *at, int bytes)
 {
-    char **texts = rt_alloc(n, sizeof *texts);
-    hid_t memory = H5Tcopy(H5T_C_S1);
-    H5Tset_size(memory, H5T_VARIABLE);
-    H5Tset_cset(memory, H5Tget_cset(type));
-    bool read = H5Aread(attribute, memory, texts) >= 0;
-    for (size_t i = 0; read && i < n; i++)
-        add_name(list, texts[i] ? texts[i] : "", texts[i] ? strnlen(texts[i], MAX_NAME) : 0);
-    if (read) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, texts);
-    H5Tclose(memory);
-    free(texts);
+    uint64_t number = 0;
+    while (bytes--) number = number << 8 | at[bytes];
+    return number;
+}
+
+/* Object `index` of the global heap at an address (HDF5 file format, III.E); NULL if there is none.
+ */
+static const unsigned char *heap_object(const RtH5 *file, uint64_t heap, uint64_t index,
+                                        uint64_t *bytes)
+{
+    if (heap > file->map_bytes || file->map_bytes - heap < 16) return NULL;
+    const unsigned char *map = file->map + heap;
+    uint64_t end = number_at(map + 8, 8), at = 16;
+    if (memcmp(map, "GCOL\1", 5) != 0 || end > file->map_bytes - heap) return NULL;
+    for (int seen = 0; seen < 65536 && at < end && end - at >= 16; seen++) {
+        uint64_t found = number_at(map + at, 2);
+        *bytes = number_at(map + at + 8, 8);
+        at += 16;
+        if (!found || *bytes > end - at) return NULL; /* 0: the room that is left */
+        if (found == index) return map + at;
+        at += (*bytes + 7) / 8 * 8;
+    }
+    return NULL;
+}
+
+/* A "conversion" of strings of varying length to what stands for them in the file. */
+static herr_t keep_bytes(hid_t from, hid_t to, H5T_cdata_t *data, size_t n, size_t stride,
+                         size_t background_stride, void *values, void *background, hid_t transfer)
+{
+    (void)from, (void)to, (void)n, (void)stride, (void)background_stride;
+    (void)values, (void)background, (void)transfer;
+    data->need_bkg = H5T_BKG_NO;
+    return 0;
+}
+
+/* Strings of varying length, as h5py 3 writes them: a length, and the place of an object in a heap.
+ * HDF5 1.10 must not fetch them: it believes the length, and copies an object that is longer beyond
+ * the end of its buffer. So it gives the references, and the strings are fetched here. */
+static bool add_varying(const RtH5 *file, Names *list, hid_t attribute, size_t n)
+{
+    enum { REFERENCE = 16 }; /* 4 bytes of length, 8 of address, 4 of index */
+    hid_t raw = H5Tcreate(H5T_OPAQUE, REFERENCE), varying = H5Tcopy(H5T_C_S1);
+    unsigned char *references = rt_alloc(n, REFERENCE);
+    H5Tset_size(varying, H5T_VARIABLE);
+    H5Tregister(H5T_PERS_SOFT, "references", varying, raw, keep_bytes);
+    bool read = H5Aread(attribute, raw, references) >= 0;
+    for (size_t i = 0; read && i < n; i++) {
+        const unsigned char *at = references + i * REFERENCE;
+        uint64_t bytes, length = number_at(at, 4);
+        const unsigned char *text =
+            heap_object(file, number_at(at + 4, 8), number_at(at + 12, 4), &bytes);
+        read = text && length <= bytes && length < MAX_NAME;
+        if (read) add_name(list, (const char *)text, (size_t)length);
+    }
+    H5Tunregister(H5T_PERS_SOFT, "references", varying, raw, keep_bytes);
+    free(references);
+    H5Tclose(varying);
+    H5Tclose(raw);
     return read;
 }
 
@@ -159,10 +208,9 @@ static bool add_attribute(const RtH5 *file, hid_t object, const char *path, cons
     if (n < 0 || n > MAX_NAMES || list->count + (size_t)n > MAX_NAMES)
         refuse(file, path, "has an attribute of too many names");
     if (n > 0) {
-        bool read =
-            H5Tget_class(type) == H5T_STRING &&
-            (H5Tis_variable_str(type) > 0 ? add_varying(list, attribute, type, space, (size_t)n)
-                                          : add_fixed(list, attribute, type, (size_t)n));
+        bool read = H5Tget_class(type) == H5T_STRING &&
+                    (H5Tis_variable_str(type) > 0 ? add_varying(file, list, attribute, (size_t)n)
+                                                  : add_fixed(list, attribute, type, (size_t)n));
         if (!read) refuse(file, path, "has an attribute that is not a list of names");
     }
     H5Sclose(space);
@@ -394,29 +442,25 @@ static void list_file(RtH5 *file)
         refuse(file, "/", "no weights of Keras in it: neither layer_names nor layers");
 }
 
-/* An opener that refuses what is no plain file and never loads a plug-in. */
-static hid_t open_file(const char *path)
+RtH5 *rt_h5_open(const char *path)
 {
-    size_t bytes;
-    const unsigned char *data = rt_map(path, SIZE_MAX, RT_BAD_WEIGHTS, &bytes);
-    rt_unmap(data, bytes);
+    size_t address, length;
+    RtH5 *file = rt_alloc(1, sizeof *file);
+    file->path = rt_format("%s", path);
+    file->map = rt_map(path, SIZE_MAX, RT_BAD_WEIGHTS, &file->map_bytes);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     H5PLset_loading_state(0);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access);
+    file->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
-    if (id < 0)
+    if (file->file < 0)
         rt_die(RT_BAD_WEIGHTS, "fetch it again, and compare its size and md5",
-               "%s: not a whole HDF5 file (%zu bytes)", path, bytes);
-    return id;
-}
-
-RtH5 *rt_h5_open(const char *path)
-{
-    RtH5 *file = rt_alloc(1, sizeof *file);
-    file->path = rt_format("%s", path);
-    file->file = open_file(path);
+               "%s: not a whole HDF5 file (%zu bytes)", path, file->map_bytes);
+    hid_t creation = H5Fget_create_plist(file->file);
+    if (H5Pget_sizes(creation, &address, &length) < 0 || address != 8 || length != 8)
+        refuse(file, "/", "addresses in it are not of 64 bits");
+    H5Pclose(creation);
     list_file(file);
     return file;
 }
@@ -443,6 +487,7 @@ void rt_h5_close(RtH5 *file)
     }
     free(file->sets);
     H5Fclose(file->file);
+    rt_unmap(file->map, file->map_bytes);
     free(file->path);
     free(file);
 }

@@ -173,17 +173,20 @@ static void test_bad_lists(void **state)
     H5Fclose(made);
     expect_refused(path, "/: has an attribute that is not a list of names");
 
-    made = new_h5(path);
-    put_strings(made, "layer_names", LIST("a", ""), 0);
-    H5Fclose(made);
-    expect_refused(path, "/: holds an empty or overlong name");
-
     char name[5000] = "";
     memset(name, 'n', sizeof name - 1);
-    made = new_h5(path);
-    put_strings(made, "layer_names", LIST(name), 0);
-    H5Fclose(made);
-    expect_refused(path, "/: holds an empty or overlong name");
+    for (size_t length = 0; length <= 5000; length += 5000) {
+        const char *said = length ? "/: holds an empty or overlong name"
+                                  : "/: has an attribute that is not a list of names";
+        made = new_h5(path);
+        put_strings(made, "layer_names", LIST("a", ""), length);
+        H5Fclose(made);
+        expect_refused(path, said);
+        made = new_h5(path);
+        put_strings(made, "layer_names", LIST(name), length);
+        H5Fclose(made);
+        expect_refused(path, said);
+    }
 
     made = new_h5(path);
     put_strings(made, "layer_names", LIST("absent"), 0);
@@ -207,6 +210,33 @@ static void test_bad_lists(void **state)
     put_floats(made, "d/k", 0, DIMS(1));
     H5Fclose(made);
     expect_refused(path, "/d/./k: \".\" is no name");
+}
+
+/* A string whose place tells another length than the heap where it lies. HDF5 1.10 writes beyond
+ * its buffer for the first, and takes 4 GiB of memory for the second. */
+static void test_false_lengths(void **state)
+{
+    (void)state;
+    const char *path = scratch("lengths.h5");
+    static char text[30001];
+    memset(text, 'A', 30000);
+    for (uint32_t told = 5;; told = UINT32_MAX) {
+        hid_t made = new_h5(path);
+        put_strings(made, "layer_names", LIST(text), 0);
+        H5Fclose(made);
+        FILE *file = fopen(path, "r+b");
+        uint32_t found = 0;
+        for (long at = 0; found != 30000; at += 4) {
+            fseek(file, at, SEEK_SET);
+            assert_int_equal(fread(&found, 4, 1, file), 1);
+        }
+        fseek(file, -4, SEEK_CUR);
+        fwrite(&told, 4, 1, file);
+        fclose(file);
+        expect_refused(path, told == 5 ? "/AAAAA: is listed but not in the file"
+                                       : "/: has an attribute that is not a list of names");
+        if (told != 5) break;
+    }
 }
 
 static void test_cycles(void **state)
@@ -282,8 +312,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_links),     cmocka_unit_test(test_other_storage),
         cmocka_unit_test(test_sizes),     cmocka_unit_test(test_filters_and_types),
-        cmocka_unit_test(test_bad_lists), cmocka_unit_test(test_cycles),
-        cmocka_unit_test(test_not_hdf5),  cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_bad_lists), cmocka_unit_test(test_false_lengths),
+        cmocka_unit_test(test_cycles),    cmocka_unit_test(test_not_hdf5),
+        cmocka_unit_test(test_truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
