@@ -79,10 +79,9 @@ static int compare_times(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure(Work *work)
+/* Sorted times of as many runs as asked for; the caller frees them. */
+static double *measure(Work *work, int repeat)
 {
-    const RtSession *session = work->session;
-    int repeat = session->options->repeat ? session->options->repeat : REPEAT;
     double *times = rt_alloc((size_t)repeat, sizeof *times);
     prepare(work);
     run_once(work); /* caches, and threads that sleep */
@@ -92,19 +91,10 @@ static void measure(Work *work)
         times[i] = rt_seconds() - start;
     }
     qsort(times, (size_t)repeat, sizeof *times, compare_times);
-    double middle = (times[repeat / 2] + times[(repeat - 1) / 2]) / 2;
-    double macs = work->phase ? (double)work->phase->step_macs / work->phase->batch
-                              : (double)session->model->infer_macs;
-    char *what = work->phase ? rt_format("train %s", work->phase->name) : rt_format("infer");
-    printf("%-20s %5d %10.3f %10.3f %10.1f %10.1f\n", what, work->n, times[0] * 1e3, middle * 1e3,
-           work->n / middle, macs * work->n / middle * 1e-9);
-    fflush(stdout);
-    free(what);
-    free(times);
+    return times;
 }
 
-/* ---- Kernel by kernel --------------------------------------------------------------------------
- */
+/* ---- Kernel by kernel ------------------------------------------------------------------------ */
 
 static struct {
     RtKernel *kernel;
@@ -136,9 +126,8 @@ static int number_kernel(int at)
     return number;
 }
 
-static void measure_calls(Work *work)
+static void measure_calls(Work *work, int repeat)
 {
-    int repeat = work->session->options->repeat ? work->session->options->repeat : REPEAT;
     memset(calls, 0, sizeof calls);
     prepare(work);
     rt_profiler = record_call;
@@ -147,6 +136,32 @@ static void measure_calls(Work *work)
         run_once(work);
     }
     rt_profiler = NULL;
+}
+
+/* ---- Results --------------------------------------------------------------------------------- */
+
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss * 1024;
+}
+
+static void print_head(const RtSession *session)
+{
+    printf("%s on %s: %s, %d threads\n", session->model->name, rt_cpu_name(),
+           rt_level_name(session->level), rt_pool_threads(session->run.pool));
+    printf("%-20s %5s %10s %10s %10s %10s\n", "", "batch", "min ms", "median ms", "images/s",
+           "GMAC/s");
+}
+
+static void print_row(const Work *work, const char *what, double macs, const double *times,
+                      int repeat)
+{
+    double middle = (times[repeat / 2] + times[(repeat - 1) / 2]) / 2;
+    printf("%-20s %5d %10.3f %10.3f %10.1f %10.1f\n", what, work->n, times[0] * 1e3, middle * 1e3,
+           work->n / middle, macs / middle * 1e-9);
+    if (!call_count) return;
     double total = 0;
     for (int i = 0; i < call_count; i++) total += calls[i].least;
     printf("  %4s %6s %6s %10s %6s   of %d\n", "call", "kernel", "tasks", "min ms", "%", work->n);
@@ -155,14 +170,41 @@ static void measure_calls(Work *work)
                calls[i].least * 1e3, total > 0 ? 100 * calls[i].least / total : 0.0);
 }
 
-/* ---- The whole
- * ----------------------------------------------------------------------------------- */
+/* One object a line for each measurement, with all that is known of it. */
+static void print_json(const Work *work, const char *what, double macs, const double *times,
+                       int repeat)
+{
+    const RtSession *session = work->session;
+    printf("{\"model\": \"%s\", \"cpu\": ", session->model->name);
+    rt_json_write_string(stdout, rt_cpu_name());
+    printf(", \"level\": \"%s\", \"threads\": %d, \"what\": \"%s\", \"batch\": %d, \"macs\": %.0f",
+           rt_level_name(session->level), rt_pool_threads(session->run.pool), what, work->n, macs);
+    printf(", \"ms\": [");
+    for (int i = 0; i < repeat; i++) printf("%s%.4f", i ? ", " : "", times[i] * 1e3);
+    printf("], \"calls\": [");
+    for (int i = 0; i < call_count; i++)
+        printf("%s{\"kernel\": %d, \"tasks\": %d, \"ms\": %.4f}", i ? ", " : "", number_kernel(i),
+               calls[i].tasks, calls[i].least * 1e3);
+    printf("], \"peak_bytes\": %.0f, \"arena_bytes\": %zu}\n", peak_bytes(),
+           session->model->arena_bytes);
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static void measure_work(RtSession *session, const RtPhase *phase, int n)
 {
+    const RtOptions *options = session->options;
     Work work = {.session = session, .phase = phase, .n = n};
-    measure(&work);
-    if (session->options->layers) measure_calls(&work);
+    int repeat = options->repeat ? options->repeat : REPEAT;
+    double *times = measure(&work, repeat);
+    if (options->layers) measure_calls(&work, repeat);
+    double macs =
+        phase ? (double)phase->step_macs / phase->batch : (double)session->model->infer_macs;
+    char *what = phase ? rt_format("train %s", phase->name) : rt_format("infer");
+    (options->json ? print_json : print_row)(&work, what, macs * n, times, repeat);
+    fflush(stdout);
+    free(what);
+    free(times);
 }
 
 static void open_bench(RtSession *session, uint64_t *samples, int count)
@@ -193,10 +235,7 @@ int rt_bench(RtSession *session)
     int batch = check_batch(session, most);
     uint64_t *samples = rt_alloc((size_t)most, sizeof *samples);
     open_bench(session, samples, most);
-    printf("%s on %s: %s, %d threads\n", model->name, rt_cpu_name(), rt_level_name(session->level),
-           rt_pool_threads(session->run.pool));
-    printf("%-20s %5s %10s %10s %10s %10s\n", "", "batch", "min ms", "median ms", "images/s",
-           "GMAC/s");
+    if (!session->options->json) print_head(session);
     for (int n = batch ? batch : 1; n <= session->batch; n *= 2) {
         measure_work(session, NULL, n);
         if (batch) break;
@@ -206,10 +245,9 @@ int rt_bench(RtSession *session)
         rt_clear_slots(session, phase);
         if (batch <= phase->batch) measure_work(session, phase, batch ? batch : phase->batch);
     }
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("peak memory %.1f MiB, of it the arena %.1f MiB\n", (double)usage.ru_maxrss / 1024,
-           (double)model->arena_bytes / 1048576);
+    if (!session->options->json)
+        printf("peak memory %.1f MiB, of it the arena %.1f MiB\n", peak_bytes() / 1048576,
+               (double)model->arena_bytes / 1048576);
     free(samples);
     return RT_OK;
 }

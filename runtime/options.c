@@ -62,7 +62,7 @@ static const Option options_table[] = {
     {"--output", "FILE.npy", PREDICT | FEATURES, TEXT, AT(output), 0,
      "array to write, one row a picture; also -o"},
     {"--top", "K", PREDICT, INTEGER, AT(top), MANY, "classes to print (default 5)"},
-    {"--json", NULL, EVALUATE | PREDICT, FLAG, AT(json), 0, "results as JSON"},
+    {"--json", NULL, EVALUATE | PREDICT | BENCH, FLAG, AT(json), 0, "results as JSON"},
     {"--batch", "N", BENCH, INTEGER, AT(batch), MANY, "pictures at once"},
     {"--repeat", "N", BENCH, INTEGER, AT(repeat), MANY, "measurements of each (default 10)"},
     {"--layers", NULL, SUMMARY | BENCH, FLAG, AT(layers), 0,

@@ -302,6 +302,33 @@ static void test_bench(void **state)
     expect_failure(&toy_model, RT_USAGE, "made for batches of at most 4", "bench --batch 5");
 }
 
+static void test_bench_json(void **state)
+{
+    (void)state;
+    Result result = run_model(&toy_model, RT_OK, "bench --json --repeat 3 --batch 2 --layers");
+    const char *line = result.out;
+    for (int rows = 0; rows < 3; rows++, line = strchr(line, '\n') + 1) {
+        char error[256];
+        RtJson *json = rt_json_parse(line, strcspn(line, "\n"), error, sizeof error);
+        assert_non_null(json);
+        double batch, least, most, peak, arena;
+        assert_true(rt_json_number(rt_json_get(json, "batch"), &batch));
+        assert_int_equal((int)batch, 2);
+        const RtJson *times = rt_json_get(json, "ms");
+        assert_int_equal(rt_json_count(times), 3);
+        assert_true(rt_json_number(rt_json_at(times, 0), &least));
+        assert_true(rt_json_number(rt_json_at(times, 2), &most));
+        assert_true(0 < least && least <= most);
+        assert_true(rt_json_number(rt_json_get(json, "peak_bytes"), &peak));
+        assert_true(rt_json_number(rt_json_get(json, "arena_bytes"), &arena));
+        assert_true(0 < arena && arena < peak);
+        assert_true(rt_json_count(rt_json_get(json, "calls")) > 0);
+        rt_json_free(json);
+    }
+    assert_string_equal(line, "");
+    free_result(&result);
+}
+
 static int train_first(void **state)
 {
     (void)state;
@@ -330,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_json),
     };
     return cmocka_run_group_tests(tests, train_first, NULL);
 }
