@@ -92,6 +92,12 @@ INLINE real NAME(fill)(real x, int size, int mode)
     return x < 0 ? 0 : x > last ? last : x;
 }
 
+/* Pixel (row, column) of plane (n, block) of x, or the one that stands for all beyond the edge. */
+#define PIXEL(row, column)                                                                         \
+    ((row) < 0 || (row) >= XH || (column) < 0 || (column) >= XW                                    \
+         ? beyond                                                                                  \
+         : AT(X, x, n, block, row, column))
+
 //% affine
 KERNEL($name)
 {
@@ -102,35 +108,33 @@ KERNEL($name)
     const int plane = task / BANDS, n = plane / YB, block = plane % YB;
     const int begin = task % BANDS * BAND, end = begin + BAND < YH ? begin + BAND : YH;
     const real *x = call->in[0];
-    real *y = call->out[0], m[6];
+    real *y = call->out[0], m[6], beyond[YV];
     uint32_t words[4];
     rt_random4(call->run, $stream, call->run->sample[call->first + n], 0, words);
     const real first = first_range[0] + rt_unit(words[0]) * (first_range[1] - first_range[0]);
     const real second = second_range[0] + rt_unit(words[1]) * (second_range[1] - second_range[0]);
+    for (int v = 0; v < YV; v++) beyond[v] = $fill_value;
     NAME($map)(m, first, $together ? first : second, YH, YW);
     zero_halo(y + (size_t)plane * YPLANE, begin, end, YH, YW, YV, YT, YL, YHP, YWP);
     for (int h = begin; h < end; h++)
         for (int w = 0; w < YW; w++) {
             const real at_x = NAME(fill)(m[0] * w + m[1] * h + m[2], XW, $fill_mode);
             const real at_y = NAME(fill)(m[3] * w + m[4] * h + m[5], XH, $fill_mode);
+            const int near = at_x > -1 && at_x < XW && at_y > -1 && at_y < XH;
             real *to = AT(Y, y, n, block, h, w);
-            if (!(at_x >= 0 && at_x <= XW - 1 && at_y >= 0 && at_y <= XH - 1)) {
-                for (int v = 0; v < YV; v++) to[v] = $fill_value;
+            if (!near || !$bilinear) {
+                const int row = near ? (int)RM(round)(at_y) : -1;
+                const int column = near ? (int)RM(round)(at_x) : -1;
+                memcpy(to, PIXEL(row, column), sizeof beyond);
                 continue;
             }
-            if (!$bilinear) {
-                const int row = (int)RM(round)(at_y), column = (int)RM(round)(at_x);
-                memcpy(to, AT(X, x, n, block, row, column), YV * sizeof(real));
-                continue;
-            }
-            const int row = (int)at_y, column = (int)at_x;
+            const int row = (int)RM(floor)(at_y), column = (int)RM(floor)(at_x);
             const real down = at_y - (real)row, across = at_x - (real)column;
-            const real *from = AT(X, x, n, block, row, column);
-            const int right = column + 1 < XW ? XV : 0, below = row + 1 < XH ? XROW : 0;
+            const real *a = PIXEL(row, column), *b = PIXEL(row, column + 1);
+            const real *c = PIXEL(row + 1, column), *d = PIXEL(row + 1, column + 1);
             for (int v = 0; v < YV; v++) {
-                const real top = (1 - across) * from[v] + across * from[right + v];
-                const real bottom =
-                    (1 - across) * from[below + v] + across * from[below + right + v];
+                const real top = (1 - across) * a[v] + across * b[v];
+                const real bottom = (1 - across) * c[v] + across * d[v];
                 to[v] = (1 - down) * top + down * bottom;
             }
         }
