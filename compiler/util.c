@@ -1,4 +1,5 @@
 /* util.c: the arena from which all memory of tlc comes, and what is done with text. */
+#define _GNU_SOURCE /* vasprintf */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -69,12 +70,11 @@ void append(void *array, int *count, void *item)
 
 static char *format_list(const char *pattern, va_list arguments)
 {
-    va_list again;
-    va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, pattern, arguments);
-    char *text = alloc((size_t)length + 1, 1);
-    vsnprintf(text, (size_t)length + 1, pattern, again);
-    va_end(again);
+    char *made;
+    int length = vasprintf(&made, pattern, arguments);
+    if (length < 0) error_world(EXIT_ROOM, NULL, "out of memory");
+    char *text = copy_text(made, (size_t)length);
+    free(made);
     return text;
 }
 

@@ -1,6 +1,6 @@
-/* libFuzzer entry: any bytes as model.json, through parsing, shapes and, for models that are not too
- * large, all passes of every program. Seeds: examples/, tests/bad. Messages are many: run it with
- * -close_fd_mask=2. */
+/* libFuzzer entry: any bytes as model.json, through parsing, shapes and, for models that are not
+ * too large, all passes of every program. Seeds: examples/, tests/bad. Messages are many: run it
+ * with -close_fd_mask=2. */
 #define _GNU_SOURCE /* memfd_create */
 #include <setjmp.h>
 #include <stdlib.h>
@@ -32,8 +32,8 @@ static const char *make_file(const uint8_t *data, size_t bytes)
 
 static void compile_program(Model *m, ProgramKind kind, Phase *phase)
 {
-    static void (*const passes[])(Graph *) = {simplify, add_gradients,     simplify, fuse,
-                                              select_algorithms, schedule, plan};
+    static void (*const passes[])(Graph *) = {simplify,          add_gradients, simplify, fuse,
+                                              select_algorithms, schedule,      plan};
     Graph *g = build_graph(m, kind, phase);
     if (phase && !phase->slots) make_slots(m, phase);
     for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
