@@ -176,16 +176,15 @@ static void test_bad_lists(void **state)
     char name[5000] = "";
     memset(name, 'n', sizeof name - 1);
     for (size_t length = 0; length <= 5000; length += 5000) {
-        const char *said = length ? "/: holds an empty or overlong name"
-                                  : "/: has an attribute that is not a list of names";
         made = new_h5(path);
         put_strings(made, "layer_names", LIST("a", ""), length);
         H5Fclose(made);
-        expect_refused(path, said);
+        expect_refused(path, "/: holds an empty or overlong name");
         made = new_h5(path);
         put_strings(made, "layer_names", LIST(name), length);
         H5Fclose(made);
-        expect_refused(path, said);
+        expect_refused(path, length ? "/: holds an empty or overlong name"
+                                    : "/: has an attribute that is not a list of names");
     }
 
     made = new_h5(path);
