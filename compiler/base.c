@@ -248,8 +248,6 @@ void check_base_input(const Layer *layer, int rank, const int64_t *dims)
         error_model(base->path, "\"weights\": null, or three channels",
                     "the \"imagenet\" weights of %s want 3 channels, but its input is %s",
                     kind->type, shape);
-    if (dims[3] != 1 && dims[3] != 3)
-        warn("%s: %s usually has 1 or 3 channels, here %d", base->path, kind->type, (int)dims[3]);
     const int size = kind->default_size;
     if (base->takes_top && is_imagenet(base) && (dims[1] != size || dims[2] != size))
         error_model(base->path, "other sizes: \"include_top\": false, or \"weights\": null",
@@ -302,10 +300,19 @@ static void check_layer(const Layer *layer, const Layer *pretrained)
         check_weight(layer->weights[i], pretrained->weights[i]);
 }
 
+static void warn_of_channels(const Model *model, const Base *base)
+{
+    const Layer *before = base->layers[0]->input;
+    const int channels = before ? before->dims[3] : model->channels;
+    if (base->starts_at_input && channels != 1 && channels != 3)
+        warn("%s: %s usually has 1 or 3 channels, here %d", base->path, base->type, channels);
+}
+
 void finish_bases(Model *model)
 {
     for (int b = 0; b < model->base_count; b++) {
         Base *base = model->bases[b];
+        warn_of_channels(model, base);
         const Model *reference = reference_model(find_base(base->type));
         for (int i = 0; i < reference->layer_count; i++) {
             const Layer *whole = reference->layers[i];

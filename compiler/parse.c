@@ -121,16 +121,15 @@ static _Noreturn void error_type(const char *type, const char *path)
 {
     const char **names = NULL;
     int count = 0;
-    Text list = {0};
     for (const BaseKind *const *kind = base_list; *kind; kind++)
         append(&names, &count, (char *)(*kind)->type);
     for (const Op *const *op = op_list; *op; op++)
         if ((*op)->flags & OP_LAYER) append(&names, &count, (char *)(*op)->name);
-    for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", names[i]);
     const char *near = nearest(type, names, count);
-    error_model(
-        path, near ? format("did you mean \"%s\"?", near) : format("layer types are %s", list.data),
-        "unknown layer type \"%.80s\"", type);
+    error_model(path,
+                near ? format("did you mean \"%s\"?", near)
+                     : "docs/model-format.md lists the layer types",
+                "unknown layer type \"%.80s\"", type);
 }
 
 /* The layer that `name` stands for: itself, a base's last one, or NULL for the model's input. */
