@@ -58,13 +58,29 @@ static void note_service(Kernel *k, const Node *n)
     add_text(&k->serves, "%s%s", k->serves.length ? ", " : "", name);
 }
 
-static void print_operands(Emit *e, const char *macro, Tensor *const *tensors, int count)
+/* One piece of a call, on a new line if it would pass the margin. */
+static void print_piece(Emit *e, size_t *column, const char *piece)
 {
-    if (count == 0) return;
-    add_text(&e->calls, ", %s(", macro);
+    enum { MARGIN = 100, INDENT = 9 };
+    const size_t length = strlen(piece);
+    if (*column + length + 2 > MARGIN) {
+        add_text(&e->calls, "\n%*s", INDENT, "");
+        *column = INDENT;
+    } else if (*column > 0) {
+        add_text(&e->calls, " ");
+        (*column)++;
+    }
+    add_text(&e->calls, "%s", piece);
+    *column += length;
+}
+
+static void print_operands(Emit *e, size_t *column, const char *macro, Tensor *const *tensors,
+                           int count, const char *end)
+{
     for (int i = 0; i < count; i++)
-        add_text(&e->calls, "%s%s", i ? ", " : "", operand(e, tensors[i]));
-    add_text(&e->calls, ")");
+        print_piece(e, column,
+                    format("%s%s%s%s", i ? "" : macro, i ? "" : "(", operand(e, tensors[i]),
+                           i + 1 < count ? "," : end));
 }
 
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks)
@@ -72,14 +88,15 @@ void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, 
     Kernel *k = find_kernel(e, fill_section(e, section), name);
     note_service(k, n);
     e->call_count++;
-    add_text(&e->calls, "    CALL(%s, %s", k->name, tasks);
-    print_operands(e, "IN", n->in, n->in_count);
-    print_operands(e, "OUT", n->out, n->out_count);
-    add_text(&e->calls, ");");
-    if (n->out_count > 0)
-        add_text(&e->calls, " /* %s */",
-                 replace_word(shape_text(n->out[0]->rank, n->out[0]->dims, n->out[0]->has_batch),
-                              "None", "n"));
+    size_t column = 0;
+    print_piece(e, &column, format("    CALL(%s, %s,", k->name, tasks));
+    print_operands(e, &column, "IN", n->in, n->in_count, n->out_count ? ")," : "));");
+    print_operands(e, &column, "OUT", n->out, n->out_count, "));");
+    if (n->out_count > 0) {
+        const Tensor *y = n->out[0];
+        const char *shape = shape_text(y->rank, y->dims, y->has_batch);
+        print_piece(e, &column, format("/* %s */", replace_word(shape, "None", "n")));
+    }
     add_text(&e->calls, "\n");
 }
 
@@ -102,7 +119,7 @@ void need_section(Emit *e, const char *section)
 
 static void define(Emit *e, const char *name, size_t offset, const char *comment)
 {
-    add_text(&e->out, "#define %-40s REALS(0x%08zx) /* %s */\n", name, offset, comment);
+    add_text(&e->out, "#define %-36s REALS(0x%08zx) /* %s */\n", name, offset, comment);
 }
 
 static void emit_weight_table(Emit *e)

@@ -87,7 +87,8 @@ static Packed *find_packed(Model *m, const Weight *weight, const Op *op, int var
     p->weight = weight;
     p->op = op;
     p->variant = variant;
-    p->id = format("%s_%s_%d", weight->id, op->name, variant);
+    p->id = variant ? format("%s_%s_%d", weight->id, op->name, variant)
+                    : format("%s_%s", weight->id, op->name);
     p->count = count;
     append(&m->packed, &m->packed_count, p);
     return p;

@@ -1,5 +1,5 @@
 /* plan.c (test): the planner's offsets. Every plan is held against an independent byte map, and its
- * size against the lower bound: traces of allocations (tests/plan/*.trace, in the manner of Glow's
+ * size against the lower bound: traces of allocations (in tests/plan, in the manner of Glow's
  * allocator tests: "ALLOC id bytes", "FREE id") and 300 random networks stay within 1.05 of it. */
 #include <dirent.h>
 #include <setjmp.h>
