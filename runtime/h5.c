@@ -393,7 +393,7 @@ static Names members(const RtH5 *file, hid_t group, const char *path)
         if (length <= 0 || length >= MAX_NAME) refuse(file, path, "has a member without a name");
         add_name(&list, name, (size_t)length);
     }
-    qsort(list.names, list.count, sizeof *list.names, compare_names);
+    if (list.count) qsort(list.names, list.count, sizeof *list.names, compare_names);
     return list;
 }
 
