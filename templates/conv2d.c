@@ -17,10 +17,6 @@
 #define WINDOW_(r, s, sh, sw, dh, dw, pt, pl)                                                      \
     enum { R = r, S = s, SH = sh, SW = sw, DH = dh, DW = dw, PT = pt, PL = pl }
 #define WINDOW(...) WINDOW_(__VA_ARGS__)
-#define TILE_(name) NAME(name##_tile)
-#define TILE(name) TILE_(name)
-#define BAND_(name) NAME(name##_band)
-#define BAND(name) BAND_(name)
 #define GROUP (2 * RT_LANES) /* output channels that are packed together */
 
 //% conv2d

@@ -12,6 +12,10 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #define ROLL _Pragma("GCC unroll 1")
 #endif
+#define TILE_(name) NAME(name##_tile) /* functions of one kernel: TILE($name), BAND($name) */
+#define TILE(name) TILE_(name)
+#define BAND_(name) NAME(name##_band)
+#define BAND(name) BAND_(name)
 #define TILE_VECTORS (TILE_PIXELS * TILE_BLOCKS * BV)
 #define Places NAME(Places)
 #define add_products NAME(add_products)
@@ -31,7 +35,8 @@ INLINE void add_products(Vec *tile, const int rows, const int vectors, const Pla
 {
     ROLL for (int k = 0; k < count; k++, a += places.a_step, b += places.b_step) {
         Vec factors[TILE_VECTORS];
-        UNROLL for (int j = 0; j < vectors; j++) factors[j] = load(b + j / BV * places.block_step + j % BV * VL);
+        UNROLL for (int j = 0; j < vectors; j++)
+            factors[j] = load(b + j / BV * places.block_step + j % BV * VL);
         UNROLL for (int i = 0; i < rows; i++)
         {
             const real x = a[i / places.columns * places.row_step +
