@@ -245,15 +245,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         write_file(path, data + (bytes > 0), bytes - (bytes > 0));
     }
     for (volatile int way = 0; way < 4; way++) {
-        if (setjmp(fuzz_exit) == 0) {
-            if (way == 0)
-                h5 ? read_h5(path, values) : read_tensors(path, values);
-            else if (way < 3)
-                rt_weights_read(&model, arena, path, way - 2);
-            else
-                rt_saved_free(rt_saved_load(&model, arena, path));
+        if (setjmp(fuzz_exit) != 0) {
+            if (h5) H5close(); /* closes what the jump left open */
+        } else if (way == 0) {
+            h5 ? read_h5(path, values) : read_tensors(path, values);
+        } else if (way < 3) {
+            rt_weights_read(&model, arena, path, way - 2);
+        } else if (!h5) {
+            rt_saved_free(rt_saved_load(&model, arena, path));
         }
-        if (h5) H5close(); /* closes what a longjmp left open */
     }
     if (++runs % 1024 == 0) unmap_left(path);
     return 0;
