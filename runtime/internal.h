@@ -295,7 +295,7 @@ RtMatch *rt_match_tensors(const RtModel *model, const RtTensors *file, int base)
 
 /* Fills every weight of the model. Without `file`: initial values first (seed), then each base's
  * `weights` ("imagenet": the official file under $KERAS_HOME/models or ~/.keras/models, md5 checked
- * (a second for VGG16's 528 MB); else exit 5 saying which file, from where, with which md5, and
+ * (seconds for VGG16's 528 MB, at each load); else exit 5 saying which file, from where, with which md5, and
  * the place to put it). With `file` (.h5, .weights.h5 or .safetensors, told apart by content): from
  * it alone; or, if it holds weights of bases only, it stands in for "imagenet" and the other
  * layers keep their initial values. */
