@@ -9,6 +9,7 @@ models that tlc accepts.
 import fnmatch
 import os
 import re
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -24,6 +25,7 @@ from keras import layers as L  # noqa: E402
 from keras.applications import imagenet_utils  # noqa: E402
 
 tf.get_logger().setLevel("ERROR")
+warnings.filterwarnings("ignore", module="keras")
 
 MODES = {"vgg16": "caffe", "vgg19": "caffe", "resnet50": "caffe", "inception_v3": "tf",
          "xception": "tf", "mobilenet": "tf", "mobilenet_v2": "tf", "densenet": "torch"}

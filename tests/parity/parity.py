@@ -82,7 +82,7 @@ def by_tlc(spec, folder):
     trace = np.load(folder / "train.npz")
     result["loss", ""] = trace["loss"]
     result |= {("final", name): value for name, value in trace.items()
-               if name != "loss" and not name.startswith("optimizer/")}
+               if "/" in name and not name.startswith("optimizer/")}
     return result
 
 
