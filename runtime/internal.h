@@ -223,7 +223,7 @@ void rt_loader_close(RtLoader *loader);
 /* Bytes that one half needs for a batch: pictures, labels, sample numbers. */
 size_t rt_loader_bytes(const RtModel *model, int batch, int label_size);
 
-/* ---- h5.c: the only file with hdf5.h ------------------------------------------------------------------- */
+/* ---- h5.c: the only file with hdf5.h --------------------------------------------------------- */
 
 /* One dataset that the reader found, by its place in the file. */
 typedef struct {
@@ -250,15 +250,16 @@ const RtH5Entry *rt_h5_entry(const RtH5 *file, size_t index);
 void rt_h5_read(RtH5 *file, size_t index, real *values); /* as many as its dims say; converts */
 void rt_h5_close(RtH5 *file);
 
-/* ---- safetensors.c --------------------------------------------------------------------------------------- */
+/* ---- safetensors.c --------------------------------------------------------------------------- */
 
 typedef struct {
     char *key, *value;
 } RtMeta;
 
 typedef struct RtTensors RtTensors;
-/* Opens and checks the whole header (sizes, ranges, overlaps, holes) before anything is used, and each tensor's
- * checksum (metadata "xxh3:NAME") when it is read; exit 5 names file, tensor and offset. */
+/* Opens and checks the whole header (sizes, ranges, overlaps, holes) before anything is used, and
+ * each tensor's checksum (metadata "xxh3:NAME") when it is read; exit 5 names file, tensor and
+ * offset. */
 RtTensors *rt_tensors_open(const char *path);
 const char *rt_tensors_meta(const RtTensors *file, const char *key); /* NULL if absent */
 size_t rt_tensors_count(const RtTensors *file);
@@ -270,7 +271,7 @@ void rt_tensors_close(RtTensors *file);
 void rt_tensors_write(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
                       size_t meta_count);
 
-/* ---- match.c: which array of a file is which weight of the model --------------------------------------------- */
+/* ---- match.c: which array of a file is which weight of the model ----------------------------- */
 
 enum { RT_EXTRA = -1, RT_OTHER = -2 };
 
@@ -291,14 +292,14 @@ RtMatch *rt_match_h5(const RtModel *model, const RtH5 *file, int base, bool *by_
 /* By full names, "block1_conv1/kernel". */
 RtMatch *rt_match_tensors(const RtModel *model, const RtTensors *file, int base);
 
-/* ---- weights.c: from any weight file into the model ----------------------------------------------------------- */
+/* ---- weights.c: from any weight file into the model ------------------------------------------ */
 
 /* Fills every weight of the model. Without `file`: initial values first (seed), then each base's
  * `weights` ("imagenet": the official file under $KERAS_HOME/models or ~/.keras/models, md5 checked
- * (seconds for VGG16's 528 MB, at each load); else exit 5 saying which file, from where, with which md5, and
- * the place to put it). With `file` (.h5, .weights.h5 or .safetensors, told apart by content): from
- * it alone; or, if it holds weights of bases only, it stands in for "imagenet" and the other
- * layers keep their initial values. */
+ * at each load, seconds for VGG16's 528 MB; else exit 5 saying which file, from where, with which
+ * md5, and the place to put it). With `file` (.h5, .weights.h5 or .safetensors, told apart by
+ * content): from it alone; or, if it holds weights of bases only, it stands in for "imagenet" and
+ * the other layers keep their initial values. */
 void rt_weights_load(const RtModel *model, char *arena, uint64_t seed, const char *file);
 /* Fills from one file. All wanted: names, layers or positions must cover every weight of the model
  * (exit 5 listing missing, extra and mis-shaped ones); base >= 0: only that base's layers are
@@ -308,7 +309,7 @@ void rt_weights_read(const RtModel *model, char *arena, const char *file, int ba
 /* Path of a file of Keras's models folder: $KERAS_HOME/models/name or ~/.keras/models/name. */
 char *rt_keras_file(const char *name);
 
-/* ---- saved.c: our own weight files ----------------------------------------------------------------------------- */
+/* ---- saved.c: our own weight files ----------------------------------------------------------- */
 
 /* What a saved file says beside its weights. */
 typedef struct {

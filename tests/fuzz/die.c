@@ -1,6 +1,6 @@
 /* die.c: stands in for runtime/error.c in fuzzers. A message is built, for its arguments may be the
- * bug, and thrown away; rt_die then returns to the fuzzer. What was allocated until then is lost, so
- * leaks are not looked for. Libraries may ask for absurd amounts of memory, and get none. */
+ * bug, and thrown away; rt_die then returns to the fuzzer. What was allocated until then is lost,
+ * so leaks are not looked for. Libraries may ask for absurd amounts of memory, and get none. */
 #include "die.h"
 
 #include <stdarg.h>
