@@ -235,7 +235,8 @@ typedef struct {
     int64_t dims[RT_MAX_RANK];
 } RtH5Entry;
 
-typedef enum { RT_H5_LEGACY, RT_H5_V3 } RtH5Kind; /* Keras 1/2 (and .h5 of Keras 3), or .weights.h5 */
+/* Keras 1/2 (and .h5 of Keras 3), or .weights.h5 */
+typedef enum { RT_H5_LEGACY, RT_H5_V3 } RtH5Kind;
 
 typedef struct RtH5 RtH5;
 /* Opens read-only and lists all weight datasets in order (legacy: layer_names, then weight_names,
@@ -267,7 +268,8 @@ const char *rt_tensors_name(const RtTensors *file, size_t index);
 int rt_tensors_shape(const RtTensors *file, size_t index, int64_t dims[RT_MAX_RANK]); /* rank */
 void rt_tensors_read(RtTensors *file, size_t index, real *values);
 void rt_tensors_close(RtTensors *file);
-/* Writes arrays (F32, or F64 in double builds) and metadata, atomically, with checksums. Names sorted as given. */
+/* Writes arrays (F32, or F64 in double builds) in the order given and metadata, atomically, with
+ * checksums. */
 void rt_tensors_write(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
                       size_t meta_count);
 
@@ -325,7 +327,8 @@ typedef struct {
  * hashes. */
 RtSaved *rt_saved_load(const RtModel *model, char *arena, const char *path);
 void rt_saved_free(RtSaved *saved);
-void rt_saved_write(const RtModel *model, const char *arena, const char *path, const RtSaved *about);
+void rt_saved_write(const RtModel *model, const char *arena, const char *path,
+                    const RtSaved *about);
 
 /* ---- options.c: the command line of a generated program ---------------------------------------------------------- */
 
