@@ -17,11 +17,18 @@ typedef struct {
 
 /* ---- Made-up data ---------------------------------------------------------------------------- */
 
+/* Inference takes a larger batch in several calls, on the same pictures again. */
+static size_t rows_at_once(const Work *work)
+{
+    const int n = work->n, most = work->session->batch;
+    return (size_t)(work->phase || n < most ? n : most);
+}
+
 static void fill_pictures(const Work *work)
 {
     const RtModel *model = work->session->model;
     size_t count =
-        (size_t)work->n * (size_t)model->height * (size_t)model->width * (size_t)model->channels;
+        rows_at_once(work) * (size_t)model->height * (size_t)model->width * (size_t)model->channels;
     uint32_t words[4];
     for (size_t i = 0; i < count; i++) {
         if (i % 4 == 0) rt_random4(&work->session->run, 0, i >> 32, (uint32_t)i, words);
@@ -64,7 +71,9 @@ static void run_once(const Work *work)
 {
     RtSession *session = work->session;
     if (!work->phase) {
-        session->model->infer(&session->run, work->x, work->n, session->out);
+        const int most = (int)rows_at_once(work);
+        for (int left = work->n; left > 0; left -= most)
+            session->model->infer(&session->run, work->x, left < most ? left : most, session->out);
     } else {
         work->phase->train(&session->run, work->x, work->y, work->n, session->out);
         session->run.step++;
@@ -217,29 +226,18 @@ static void open_bench(RtSession *session, uint64_t *samples, int count)
     session->run.sample = samples;
 }
 
-static int check_batch(const RtSession *session, int most)
-{
-    int batch = session->options->batch;
-    if (batch > most)
-        rt_die(RT_USAGE, NULL, "--batch %d: the program was made for batches of at most %d", batch,
-               most);
-    return batch;
-}
-
 int rt_bench(RtSession *session)
 {
     const RtModel *model = session->model;
     int most = session->batch;
     for (int i = 0; i < model->phase_count; i++)
         if (model->phases[i].batch > most) most = model->phases[i].batch;
-    int batch = check_batch(session, most);
+    int batch = session->options->batch;
     uint64_t *samples = rt_alloc((size_t)most, sizeof *samples);
     open_bench(session, samples, most);
     if (!session->options->json) print_head(session);
-    for (int n = batch ? batch : 1; n <= session->batch; n *= 2) {
+    for (int n = batch ? batch : 1; n <= (batch ? batch : session->batch); n *= 2)
         measure_work(session, NULL, n);
-        if (batch) break;
-    }
     for (int i = 0; i < model->phase_count; i++) {
         const RtPhase *phase = &model->phases[i];
         rt_clear_slots(session, phase);

@@ -299,7 +299,17 @@ static void test_bench(void **state)
     assert_says(result.out, "\n     2      2     49 ");
     assert_says(result.out, "\npeak memory ");
     free_result(&result);
-    expect_failure(&toy_model, RT_USAGE, "made for batches of at most 4", "bench --batch 5");
+}
+
+/* More pictures than a call of infer takes, and more than those of a training step. */
+static void test_bench_large_batch(void **state)
+{
+    (void)state;
+    Result result = run_model(&toy_model, RT_OK, "bench --batch 9 --layers");
+    assert_says(result.out, "\ninfer                    9 ");
+    assert_says(result.out, "\n     3      1      1 "); /* the third call of its kernel: one picture */
+    assert_null(strstr(result.out, "train"));
+    free_result(&result);
 }
 
 static void test_bench_json(void **state)
@@ -357,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_large_batch),
         cmocka_unit_test(test_bench_json),
     };
     return cmocka_run_group_tests(tests, train_first, NULL);
