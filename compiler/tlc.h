@@ -610,6 +610,7 @@ Tensor *logits_of(const Tensor *t);
 
 /* ==== ops/bias_grad.c ========================================================================================================== */
 
+double penalty(const Layer *layer, const char *name); /* factor of a regulariser, 0 if null */
 /* For Op.grad of n, which adds `bias`: its gradient, if it is trainable. */
 void add_bias_grad(Graph *g, Node *n, Tensor *bias);
 /* Sets $apply, the statement by which a kernel hands over `count` gradients g of the weight's numbers

@@ -1,7 +1,13 @@
-/* bias_grad.c: the gradient of a bias, and what ops share that make gradients of weights. */
+/* bias_grad.c: the gradient of a bias, and what ops with weights share. */
 #include "tlc.h"
 
 extern const Op op_bias_grad;
+
+double penalty(const Layer *layer, const char *name)
+{
+    const Value *value = layer_attr(layer, name);
+    return value->is_null ? 0 : value->f[0];
+}
 
 void add_bias_grad(Graph *g, Node *n, Tensor *bias)
 {

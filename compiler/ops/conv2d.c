@@ -22,7 +22,9 @@
      .choices = activation_choices, .doc = "function of the result"},                              \
     {.name = "use_bias", .type = ATTR_BOOL, .initial = "true", .doc = "adds a number per channel"}, \
     {.name = "kernel_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                   \
-     .initial = "null", .doc = "penalty on the kernel"}
+     .initial = "null", .doc = "penalty on the kernel"},                                     \
+    {.name = "bias_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                     \
+     .initial = "null", .doc = "penalty on the bias"}
 
 static const Attr conv_attrs[] = {CONV_ATTRS, {0}};
 
@@ -93,7 +95,6 @@ static Tensor *build_conv2d(Graph *g, Layer *layer, Tensor *x)
 {
     const int64_t *size = layer_attr(layer, "kernel_size")->i;
     const int64_t filters = layer_attr(layer, "filters")->i[0];
-    const Value *penalty = layer_attr(layer, "kernel_regularizer");
     const char *activation = layer_attr(layer, "activation")->s;
     if (x->rank != 4)
         error_layer(layer, "it must stand before Flatten", "needs pictures (N, H, W, C), its input is %s",
@@ -105,9 +106,10 @@ static Tensor *build_conv2d(Graph *g, Layer *layer, Tensor *x)
         error_layer(layer, "fewer filters or a smaller kernel", "its kernel is too large");
     Tensor *in[] = {x, NULL, NULL, NULL};
     in[1] = weight_tensor(g, add_weight(g, layer, "kernel", 4, dims, INIT_GLOROT_UNIFORM, fan_in,
-                                        fan_out, penalty->is_null ? 0 : penalty->f[0]));
+                                        fan_out, penalty(layer, "kernel_regularizer")));
     if (layer_attr(layer, "use_bias")->i[0])
-        in[2] = weight_tensor(g, add_weight(g, layer, "bias", 1, &filters, INIT_ZEROS, 0, 0, 0));
+        in[2] = weight_tensor(g, add_weight(g, layer, "bias", 1, &filters, INIT_ZEROS, 0, 0,
+                                            penalty(layer, "bias_regularizer")));
     const bool linear = !activation || strcmp(activation, "linear") == 0;
     const char *name = linear ? layer->name : format("%s_conv2d", layer->name);
     return add_activation(g, layer, activation, add_node(g, &op_conv2d, name, layer, layer->values, in));

@@ -11,6 +11,8 @@ static const Attr dense_attrs[] = {
     {.name = "use_bias", .type = ATTR_BOOL, .initial = "true", .doc = "adds a number per unit"},
     {.name = "kernel_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,
      .initial = "null", .doc = "penalty on the kernel"},
+    {.name = "bias_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,
+     .initial = "null", .doc = "penalty on the bias"},
     {0},
 };
 
@@ -26,14 +28,14 @@ static int64_t row_count(const Tensor *t) { return picture_count(t) / last_dim(t
 static Tensor *build_dense(Graph *g, Layer *layer, Tensor *x)
 {
     const int64_t in = last_dim(x), units = layer_attr(layer, "units")->i[0];
-    const Value *penalty = layer_attr(layer, "kernel_regularizer");
     const char *activation = layer_attr(layer, "activation")->s;
     Tensor *operands[] = {x, NULL, NULL, NULL};
     operands[1] = weight_tensor(g, add_weight(g, layer, "kernel", 2, (int64_t[]){in, units},
                                               INIT_GLOROT_UNIFORM, in, units,
-                                              penalty->is_null ? 0 : penalty->f[0]));
+                                              penalty(layer, "kernel_regularizer")));
     if (layer_attr(layer, "use_bias")->i[0])
-        operands[2] = weight_tensor(g, add_weight(g, layer, "bias", 1, &units, INIT_ZEROS, 0, 0, 0));
+        operands[2] = weight_tensor(g, add_weight(g, layer, "bias", 1, &units, INIT_ZEROS, 0, 0,
+                                            penalty(layer, "bias_regularizer")));
     const bool linear = !activation || strcmp(activation, "linear") == 0;
     const char *name = linear ? layer->name : format("%s_dense", layer->name);
     return add_activation(g, layer, activation,
