@@ -106,3 +106,50 @@ clean:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .PHONY: all test check-asan clean
 .SECONDARY:
+
+# ---- Demo, fuzzers, installation -----------------------------------------------------------------
+
+# DATA= and WEIGHTS= name a folder of pictures and a weight file of one's own.
+demo: packages-demo
+	$(MAKE) all $(BUILD)/tools/digits
+	BUILD=$(BUILD) tools/demo.sh
+
+$(BUILD)/tools/%: tools/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $< $(LDFLAGS) -ljpeg -o $@
+
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst %,$(BUILD)/tests/fuzz/%,image weights model)
+
+fuzz: packages-test
+	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang-14 fuzzers \
+	    CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+	BUILD=$(BUILD)/fuzz tests/run.sh "tests/fuzz/run $(FUZZ_SECONDS)"
+
+fuzzers: $(FUZZERS)
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/die.c $(BUILD)/libtlcrt.a
+	@mkdir -p $(@D)
+	$(COMPILE) $(H5_CFLAGS) -Iruntime -fsanitize=fuzzer $^ $(LDFLAGS) -lcmocka $(RT_LIBS) -o $@
+
+$(BUILD)/tests/fuzz/model: tests/fuzz/model.c $(TLC_OBJECTS)
+	@mkdir -p $(@D)
+	$(COMPILE) -Icompiler -Iruntime -fsanitize=fuzzer $(filter-out %/compiler/main.o,$^) $(LDFLAGS) \
+	    $(TLC_LIBS) -o $@
+
+# The pkg-config file names the place where things are installed, not where they were built for.
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/tlc share/tlc share/man/man1)
+	install $(BUILD)/tlc $(DESTDIR)$(PREFIX)/bin/tlc
+	install -m 644 $(BUILD)/libtlcrt.a $(DESTDIR)$(PREFIX)/lib/libtlcrt.a
+	install -m 644 runtime/rt.h $(DESTDIR)$(PREFIX)/include/tlc/rt.h
+	install -m 644 docs/model.schema.json $(DESTDIR)$(PREFIX)/share/tlc/model.schema.json
+	install -m 644 docs/tlc.1 $(DESTDIR)$(PREFIX)/share/man/man1/tlc.1
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/tlcrt.pc >$(DESTDIR)$(PREFIX)/lib/pkgconfig/tlcrt.pc
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/tlc lib/libtlcrt.a lib/pkgconfig/tlcrt.pc \
+	    share/tlc/model.schema.json share/man/man1/tlc.1 include/tlc/rt.h)
+	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/tlc share/tlc) 2>/dev/null
+
+.PHONY: demo fuzz fuzzers install uninstall
