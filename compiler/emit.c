@@ -12,18 +12,11 @@
 
 /* ---- Header ------------------------------------------------------------------------------------------ */
 
-static int64_t count_of(const Weight *w)
-{
-    int64_t count = 1;
-    for (int d = 0; d < w->rank; d++) count *= w->dims[d];
-    return count;
-}
-
 static void emit_header(Emit *e)
 {
     const Model *m = e->m;
     int64_t params = 0;
-    for (int i = 0; i < m->weight_count; i++) params += count_of(m->weights[i]);
+    for (int i = 0; i < m->weight_count; i++) params += weight_count(m->weights[i]);
     add_text(&e->out,
              "/* %s.c: model \"%s\" by tlc %s. Made by a program: edit the JSON instead.\n"
              " * Graph %s.\n"
@@ -34,7 +27,7 @@ static void emit_header(Emit *e)
         const Phase *phase = m->phases[p];
         int64_t trained = 0;
         for (int i = 0; i < m->weight_count; i++)
-            if (!phase->frozen[m->weights[i]->layer->index]) trained += count_of(m->weights[i]);
+            if (!phase->frozen[m->weights[i]->layer->index]) trained += weight_count(m->weights[i]);
         add_text(&e->out, " * Phase %s trains %s of them by %s, batch %d.\n", phase->name,
                  count_text(trained), phase->optimizer->type, (int)phase->batch);
     }
@@ -169,7 +162,7 @@ static bool emit_penalty(Emit *e)
         const Weight *w = m->weights[i];
         if (w->l2 == 0 || e->g->phase->frozen[w->layer->index]) continue;
         add_text(&sum, "%s%.17g * rt_sum_squares(weight_%s, %lld)", sum.length ? " +\n           " : "",
-                 w->l2, w->id, (long long)count_of(w));
+                 w->l2, w->id, (long long)weight_count(w));
     }
     if (sum.length == 0) return false;
     add_text(&e->out, "\nstatic double penalty_%s(const RtRun *r)\n{\n    return %s;\n}\n",
@@ -255,6 +248,11 @@ static void write_whole(const char *path, const Text *text)
 void emit_model(const Model *m, const char *path)
 {
     Emit e = {.m = m};
+    for (int i = 0; i < m->program_count; i++) {
+        const Graph *g = m->programs[i];
+        name_in_file(&e, g, g->name); /* its function's: no tensor may take it */
+        name_in_file(&e, &g->name, format("prepare_%s", g->name));
+    }
     for (int i = 0; i < m->program_count; i++) emit_program(&e, m->programs[i]);
     emit_tables(&e);
     const Text programs = e.out;

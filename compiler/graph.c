@@ -225,6 +225,13 @@ bool is_trainable(const Graph *g, const Weight *weight)
     return g->kind == PROGRAM_TRAIN && !g->phase->frozen[weight->layer->index];
 }
 
+int64_t weight_count(const Weight *w)
+{
+    int64_t count = 1;
+    for (int i = 0; i < w->rank; i++) count *= w->dims[i];
+    return count;
+}
+
 int64_t tensor_count(const Tensor *t)
 {
     int64_t count = 1;

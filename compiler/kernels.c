@@ -10,22 +10,51 @@ static const Tensor *memory_of(const Tensor *t)
     return t;
 }
 
+/* Names of phases and layers may join to the same word in two ways, so each thing that has a name in
+ * the file gets one of its own: the wanted one, or that with a number. */
+const char *name_in_file(Emit *e, const void *thing, const char *wanted)
+{
+    const char *name = wanted;
+    int suffix = 2;
+    for (int i = 0; i < e->name_count; i++)
+        if (e->names[i]->thing == thing) return e->names[i]->name;
+    for (int i = 0; i < e->name_count; i++)
+        if (strcmp(e->names[i]->name, name) == 0) {
+            name = format("%s_%d", wanted, suffix++);
+            i = -1;
+        }
+    FileName *entry = alloc(1, sizeof *entry);
+    *entry = (FileName){thing, name};
+    append(&e->names, &e->name_count, entry);
+    return name;
+}
+
+static const char *slot_name(Emit *e, const Slot *s)
+{
+    return name_in_file(e, s, format("slot_%s", s->id));
+}
+
+static const char *planned_name(Emit *e, const Graph *g, const Tensor *t)
+{
+    return name_in_file(e, t, format("%s_%s", g->name, t->name));
+}
+
 const char *operand(Emit *e, const Tensor *t)
 {
     if (memory_of(t)->kind == TENSOR_INPUT) t = memory_of(t); /* a view of the program's argument */
     switch (t->kind) {
     case TENSOR_WEIGHT: return format("weight_%s", t->weight->id);
-    case TENSOR_SLOT: return format("slot_%s", t->slot->id);
+    case TENSOR_SLOT: return slot_name(e, t->slot);
     case TENSOR_PACKED: return format("packed_%s", t->packed->id);
     case TENSOR_INPUT:
-        if (t == e->g->x) e->uses_x = true;
-        if (t == e->g->y) e->uses_y = true;
-        return t->name;
+        e->uses_x |= t == e->g->x;
+        e->uses_y |= t == e->g->y;
+        return t == e->g->x ? "x" : "y";
     case TENSOR_PLANNED: break;
     }
-    if (e->in_loop && memory_of(t)->boundary)
-        return format("%s_%s + (size_t)first * %zu", e->g->name, t->name, picture_size(t));
-    return format("%s_%s", e->g->name, t->name);
+    const char *name = planned_name(e, e->g, t);
+    if (!e->in_loop || !memory_of(t)->boundary) return name;
+    return format("%s + (size_t)first * %zu", name, picture_size(t));
 }
 
 static bool name_taken(const Emit *e, const char *name)
@@ -135,7 +164,7 @@ static void emit_weight_table(Emit *e)
             const Slot *s = &m->phases[p]->slots[i];
             if (i == 0)
                 add_text(&e->out, "\n/* Optimizer state of phase %s. */\n", m->phases[p]->name);
-            define(e, format("slot_%s", s->id), s->offset,
+            define(e, slot_name(e, s), s->offset,
                    shape_text(s->weight->rank, s->weight->dims, false));
         }
     for (int i = 0; i < m->packed_count; i++) {
@@ -169,7 +198,7 @@ static void emit_program_table(Emit *e, const Graph *g)
     for (int i = 0; i < g->tensor_count; i++) {
         const Tensor *t = g->tensors[i];
         if (t->kind == TENSOR_PLANNED)
-            define(e, format("%s_%s", g->name, t->name), t->offset, life_text(g, t));
+            define(e, planned_name(e, g, t), t->offset, life_text(g, t));
     }
 }
 

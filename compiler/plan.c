@@ -17,6 +17,9 @@ enum { ALIGNMENT = 64, MOVES = 400 };
  * larger of these: this share more than one picture at a time, or this many bytes. */
 enum { MICRO_PERCENT = 25, MICRO_BYTES = 112 << 20 };
 
+/* No machine of today has more: beyond it a size is a mistake, or an attack on our arithmetic. */
+#define MOST_BYTES ((size_t)1 << 46)
+
 static size_t align(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 /* ---- Offsets of buffers ------------------------------------------------------------------------ */
@@ -245,11 +248,8 @@ void plan(Graph *g)
 static size_t place_weights(Model *m, size_t at)
 {
     for (int i = 0; i < m->weight_count; i++) {
-        Weight *w = m->weights[i];
-        int64_t count = 1;
-        for (int d = 0; d < w->rank; d++) count *= w->dims[d];
-        w->offset = at;
-        at += align((size_t)count * sizeof(float));
+        m->weights[i]->offset = at;
+        at += align((size_t)weight_count(m->weights[i]) * sizeof(float));
     }
     return at;
 }
@@ -262,11 +262,8 @@ static size_t place_slots(Model *m, size_t start)
         Phase *phase = m->phases[p];
         size_t at = start;
         for (int i = 0; i < phase->slot_count; i++) {
-            const Weight *w = phase->slots[i].weight;
-            int64_t count = 1;
-            for (int d = 0; d < w->rank; d++) count *= w->dims[d];
             phase->slots[i].offset = at;
-            at += align((size_t)count * sizeof(float));
+            at += align((size_t)weight_count(phase->slots[i].weight) * sizeof(float));
         }
         if (at > end) end = at;
     }
@@ -331,4 +328,7 @@ void plan_model(Model *m)
     m->batch_offset = m->plan_offset + m->plan_bytes;
     m->batch_bytes = 2 * batch_bytes(m);
     m->arena_bytes = m->batch_offset + m->batch_bytes;
+    if (m->arena_bytes > MOST_BYTES)
+        error_model("", "smaller batches, pictures or layers", "the model needs %s of memory",
+                    bytes_text(m->arena_bytes));
 }

@@ -8,13 +8,6 @@
  * being decoded. Measured; tests hold peak memory to the arena plus this within 5 %. */
 enum { OTHER_MEMORY = 20 };
 
-static int64_t count_of(const Weight *w)
-{
-    int64_t count = 1;
-    for (int d = 0; d < w->rank; d++) count *= w->dims[d];
-    return count;
-}
-
 static void print_tensor(const Graph *g, const Tensor *t, FILE *out)
 {
     const Tensor *memory = t;
@@ -74,8 +67,8 @@ static void print_phase(const Graph *g, FILE *out)
     const Phase *p = g->phase;
     int64_t trained = 0, state = 0;
     for (int i = 0; i < m->weight_count; i++)
-        if (!p->frozen[m->weights[i]->layer->index]) trained += count_of(m->weights[i]);
-    for (int i = 0; i < p->slot_count; i++) state += count_of(p->slots[i].weight);
+        if (!p->frozen[m->weights[i]->layer->index]) trained += weight_count(m->weights[i]);
+    for (int i = 0; i < p->slot_count; i++) state += weight_count(p->slots[i].weight);
     fprintf(out, "phase %s: %s trains %s parameters\n", p->name, p->optimizer->type,
             count_text(trained));
     fprintf(out, "  optimizer state           %12s\n", bytes_text((size_t)state * sizeof(float)));
@@ -87,7 +80,7 @@ static void print_phase(const Graph *g, FILE *out)
 void print_plan(const Model *m, FILE *out)
 {
     int64_t params = 0;
-    for (int i = 0; i < m->weight_count; i++) params += count_of(m->weights[i]);
+    for (int i = 0; i < m->weight_count; i++) params += weight_count(m->weights[i]);
     for (int i = 0; i < m->program_count; i++) print_program(m->programs[i], out);
     for (int i = 0; i < m->program_count; i++)
         if (m->programs[i]->kind == PROGRAM_TRAIN) print_phase(m->programs[i], out);

@@ -27,13 +27,6 @@ static const char *dims_text(int rank, const int *dims)
     return text.data;
 }
 
-static int64_t count_of(const Weight *w)
-{
-    int64_t count = 1;
-    for (int d = 0; d < w->rank; d++) count *= w->dims[d];
-    return count;
-}
-
 /* ---- Layers and bases: a base's own row stands before the first of its layers --------------------- */
 
 static bool starts_base(const Model *m, int layer)
@@ -70,11 +63,11 @@ static void emit_layer(Emit *e, int i)
     const Layer *l = m->layers[i];
     if (starts_base(m, i)) {
         const Layer *end = last_of(m, i);
-        add_text(&e->out, "    {%s, \"Functional\", %d, %d, {%s}, 0, 0, 0},\n",
-                 c_string(l->base->name), l->base->index, end->rank, dims_text(end->rank, end->dims));
+        add_text(&e->out, "    {%s, \"Functional\", -1, %d, {%s}, 0, 0, 0},\n",
+                 c_string(l->base->name), end->rank, dims_text(end->rank, end->dims));
     }
     int64_t params = 0;
-    for (int w = 0; w < l->weight_count; w++) params += count_of(l->weights[w]);
+    for (int w = 0; w < l->weight_count; w++) params += weight_count(l->weights[w]);
     add_text(&e->out, "    {%s, %s, %d, %d, {%s}, %lld, %d, %d},\n", c_string(l->name),
              c_string(l->op->keras ? l->op->keras : l->op->name), l->base ? l->base->index : -1,
              l->rank, dims_text(l->rank, l->dims), (long long)params, first_weight(m, i),

@@ -486,6 +486,7 @@ void replace_uses(Graph *g, Tensor *from, Tensor *to); /* everywhere, outputs of
 void remove_node(Graph *g, Node *n);                   /* its outputs must have no users */
 void remove_dead(Graph *g);                            /* nodes from which no result comes */
 bool is_trainable(const Graph *g, const Weight *weight); /* in this program */
+int64_t weight_count(const Weight *w);                 /* numbers in it */
 int64_t tensor_count(const Tensor *t);                 /* product of all dims */
 int64_t picture_count(const Tensor *t);                /* product of dims after the batch */
 int blocks_of(const Tensor *t);                        /* ceil(C / lanes) */
@@ -538,6 +539,12 @@ typedef struct {
     Text serves;             /* the nodes that call it, for the comment above it */
 } Kernel;
 
+/* What a thing (tensor, slot) is called in the file. */
+typedef struct {
+    const void *thing;
+    const char *name;
+} FileName;
+
 /* The file in the making. */
 struct Emit {
     const Model *m;
@@ -549,6 +556,8 @@ struct Emit {
     int call_count;
     Kernel **kernels;
     int kernel_count;
+    FileName **names;
+    int name_count;
     const char **sections;       /* needed once a level, in order */
     const char **section_texts;
     int section_count, section_text_count;
@@ -573,6 +582,7 @@ void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, 
 void need_section(Emit *e, const char *section);
 /* The same for text made by fill_section; its function is called `name`. */
 void need_text(Emit *e, const char *name, const char *text);
+const char *name_in_file(Emit *e, const void *thing, const char *wanted); /* made unique */
 const char *operand(Emit *e, const Tensor *t); /* "train_head_fc": the C expression of a tensor */
 void emit_tensor_table(Emit *e);
 void emit_kernels(Emit *e);
