@@ -1,7 +1,7 @@
 /* build.c: from the model's layers to the graph of one program.
  *
- * Provides: nodes in the order of the layers, shapes of all tensors, weights of the model (made when
- * the first program is built), output, and for programs with labels y and the loss. */
+ * Provides: nodes in the order of the layers, shapes of all tensors, weights of the model (made
+ * when the first program is built), output, and for programs with labels y and the loss. */
 #include <string.h>
 
 #include "tlc.h"

@@ -80,7 +80,8 @@ static void check_plan(const Graph *g, const char *after)
             const Tensor *b = g->tensors[j];
             if (b->kind != TENSOR_PLANNED || owner(b) == a || b->alias) continue;
             const bool in_time = a->first <= b->last && b->first <= a->last;
-            const bool in_space = a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+            const bool in_space =
+                a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
             if (in_time && in_space) bug(g, "after %s: %s lies over %s", after, a->name, b->name);
         }
     }

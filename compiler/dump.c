@@ -1,6 +1,7 @@
 /* dump.c: a graph as stable text, one node a line:
  *
- *   block1_conv1 = conv2d(x_pad, block1_conv1_kernel, block1_conv1_bias) filters=64 … : (8, 224, 224, 64)
+ *   block1_conv1 = conv2d(x_pad, block1_conv1_kernel, block1_conv1_bias) filters=64 … : (8, 224,
+ * 224, 64)
  *
  * followed by what passes have found out: fused activation, layout, section, life and place. */
 #include "tlc.h"

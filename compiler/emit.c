@@ -1,5 +1,5 @@
-/* emit.c: prints the generated file, from top to bottom: header, table of the arena, kernels (included
- * once a level), the functions of each program, the tables for the driver, main.
+/* emit.c: prints the generated file, from top to bottom: header, table of the arena, kernels
+ * (included once a level), the functions of each program, the tables for the driver, main.
  *
  * Requires: plan_model. The same model gives the same bytes on every machine. */
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "tlc.h"
 
-/* ---- Header ------------------------------------------------------------------------------------------ */
+/* ---- Header ---------------------------------------------------------------------------------- */
 
 static void emit_header(Emit *e)
 {
@@ -33,14 +33,16 @@ static void emit_header(Emit *e)
     }
     add_text(&e->out,
              " *\n"
-             " * The file includes itself once for each ISA level that the compiler knows, with LEVEL set:\n"
+             " * The file includes itself once for each ISA level that the compiler knows, with "
+             "LEVEL set:\n"
              " * that compiles the part between the marks \"Kernels\" and \"Programs\". */\n\n");
 }
 
 static void emit_prologue(Emit *e)
 {
     emit_header(e);
-    add_text(&e->out, "#ifndef LEVEL\n#include \"rt.h\"\n\n#include <math.h>\n#include <string.h>\n\n");
+    add_text(&e->out,
+             "#ifndef LEVEL\n#include \"rt.h\"\n\n#include <math.h>\n#include <string.h>\n\n");
     add_text(&e->out, "%s\n", fill_section(e, "file_macros"));
     add_text(&e->out, "%s\n", fill_section(e, "call_macros"));
     emit_tensor_table(e);
@@ -58,7 +60,7 @@ static void emit_prologue(Emit *e)
                       "*/\n");
 }
 
-/* ---- Functions of a program ------------------------------------------------------------------------------ */
+/* ---- Functions of a program ------------------------------------------------------------------ */
 
 typedef bool Filter(const Graph *g, const Node *n);
 
@@ -126,8 +128,8 @@ static void emit_inference(Emit *e)
     add_text(&e->out, "}\n");
 }
 
-/* One stage of a training step as a function of its own; returns how the step calls it, or NULL if the
- * stage is empty. */
+/* One stage of a training step as a function of its own; returns how the step calls it, or NULL if
+ * the stage is empty. */
 static const char *emit_stage(Emit *e, const char *stage, Filter *filter, const char *comment)
 {
     e->in_loop = filter == is_frozen;
@@ -148,7 +150,8 @@ static const char *emit_stage(Emit *e, const char *stage, Filter *filter, const 
 static void emit_prefix_loop(Emit *e, const char *name)
 {
     const Graph *g = e->g;
-    add_text(&e->out, "    for (int first = 0; first < n; first += %d)\n        %s(r", g->micro, name);
+    add_text(&e->out, "    for (int first = 0; first < n; first += %d)\n        %s(r", g->micro,
+             name);
     if (e->uses_x) add_text(&e->out, ", x + (size_t)first * %zu", picture_size(g->x));
     add_text(&e->out, ", first, n - first < %d ? n - first : %d);\n", g->micro, g->micro);
 }
@@ -161,8 +164,8 @@ static bool emit_penalty(Emit *e)
     for (int i = 0; i < m->weight_count; i++) {
         const Weight *w = m->weights[i];
         if (w->l2 == 0 || e->g->phase->frozen[w->layer->index]) continue;
-        add_text(&sum, "%s%.17g * rt_sum_squares(weight_%s, %lld)", sum.length ? " +\n           " : "",
-                 w->l2, w->id, (long long)weight_count(w));
+        add_text(&sum, "%s%.17g * rt_sum_squares(weight_%s, %lld)",
+                 sum.length ? " +\n           " : "", w->l2, w->id, (long long)weight_count(w));
     }
     if (sum.length == 0) return false;
     add_text(&e->out, "\nstatic double penalty_%s(const RtRun *r)\n{\n    return %s;\n}\n",
@@ -179,8 +182,8 @@ static const char *frozen_comment(const Graph *g)
             last = g->nodes[i];
         }
     if (!first) return "";
-    return format("Frozen: %s … %s, %d picture%s at a time. No gradient enters.", first->layer->name,
-                  last->layer->name, g->micro, g->micro == 1 ? "" : "s");
+    return format("Frozen: %s … %s, %d picture%s at a time. No gradient enters.",
+                  first->layer->name, last->layer->name, g->micro, g->micro == 1 ? "" : "s");
 }
 
 static void emit_training(Emit *e)
@@ -189,15 +192,17 @@ static void emit_training(Emit *e)
     const char *phase = g->phase->name;
     const char *frozen = emit_stage(e, "frozen", is_frozen, frozen_comment(g));
     const bool frozen_x = e->uses_x;
-    const char *forward = emit_stage(e, "forward", is_forward, "Forward, to the loss of each picture.");
+    const char *forward =
+        emit_stage(e, "forward", is_forward, "Forward, to the loss of each picture.");
     const char *backward =
         emit_stage(e, "backward", is_backward,
                    "Backward: each gradient is used for its update as soon as it is there.");
     const bool penalty = emit_penalty(e);
     add_text(&e->out, "\n/* One step of phase %s: at most %d pictures. */\n", phase, g->batch);
-    add_text(&e->out,
-             "static double %s(const RtRun *r, const real *x, const real *y, int n, real *out)\n{\n",
-             g->name);
+    add_text(
+        &e->out,
+        "static double %s(const RtRun *r, const real *x, const real *y, int n, real *out)\n{\n",
+        g->name);
     e->uses_x = frozen_x;
     if (frozen) emit_prefix_loop(e, frozen);
     if (forward) add_text(&e->out, "    %s\n", forward);
@@ -219,7 +224,7 @@ static void emit_program(Emit *e, const Graph *g)
         emit_inference(e);
 }
 
-/* ---- The file ------------------------------------------------------------------------------------------------ */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 /* A device or a pipe must not be renamed over: those are written to directly. */
 static bool is_special(const char *path)
@@ -243,8 +248,8 @@ static void write_whole(const char *path, const Text *text)
     error_world(EXIT_ROOM, NULL, "%s: cannot write: %s", path, strerror(reason));
 }
 
-/* Programs are printed first, into a text of their own, since that finds the kernels that the top of
- * the file must know. */
+/* Programs are printed first, into a text of their own, since that finds the kernels that the top
+ * of the file must know. */
 void emit_model(const Model *m, const char *path)
 {
     Emit e = {.m = m};

@@ -25,7 +25,8 @@ static bool fuse_update(Graph *g, Node *n)
 {
     if (!(n->op->flags & OP_FUSES_UPDATE) || n->update || n->out[0]->user_count != 1) return false;
     Node *update = n->out[0]->users[0];
-    if (!(update->op->flags & OP_UPDATE) || n->in_count + update->in_count - 1 > MAX_IN) return false;
+    if (!(update->op->flags & OP_UPDATE) || n->in_count + update->in_count - 1 > MAX_IN)
+        return false;
     Tensor *w = update->in[0];
     n->update = update;
     for (int i = 0; i < update->in_count; i++) {

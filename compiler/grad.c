@@ -1,9 +1,9 @@
 /* grad.c: gradients and updates, as ordinary nodes of the same graph.
  *
  * Requires: shapes, a loss. Provides, in training programs: behind the forward nodes, in reverse
- * order, the nodes that compute the gradient of every tensor below which a trainable weight lies; an
- * update for every trainable weight; in_prefix on the forward nodes and tensors that no trainable
- * weight influences. Inference and evaluation are one prefix. */
+ * order, the nodes that compute the gradient of every tensor below which a trainable weight lies;
+ * an update for every trainable weight; in_prefix on the forward nodes and tensors that no
+ * trainable weight influences. Inference and evaluation are one prefix. */
 #include "tlc.h"
 
 static bool any_needs_grad(const Node *n)

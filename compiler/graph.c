@@ -44,8 +44,7 @@ Tensor *weight_tensor(Graph *g, Weight *weight)
 Tensor *slot_tensor(Graph *g, Slot *slot)
 {
     for (int i = 0; i < g->tensor_count; i++)
-        if (g->tensors[i]->kind == TENSOR_SLOT && g->tensors[i]->slot == slot)
-            return g->tensors[i];
+        if (g->tensors[i]->kind == TENSOR_SLOT && g->tensors[i]->slot == slot) return g->tensors[i];
     const Weight *w = slot->weight;
     Tensor *t = add_tensor(g, slot->id, TENSOR_SLOT, w->rank, w->dims, false);
     t->slot = slot;
@@ -84,7 +83,8 @@ static void drop_user(Tensor *t, const Node *n)
 {
     for (int i = 0; i < t->user_count; i++)
         if (t->users[i] == n) {
-            memmove(&t->users[i], &t->users[i + 1], (size_t)(t->user_count - i - 1) * sizeof(Node *));
+            memmove(&t->users[i], &t->users[i + 1],
+                    (size_t)(t->user_count - i - 1) * sizeof(Node *));
             t->user_count--;
             return;
         }
@@ -198,7 +198,8 @@ static bool is_result(const Graph *g, const Node *n)
 {
     if (n->op->flags & OP_UPDATE || n->update) return true;
     for (int i = 0; i < n->out_count; i++)
-        if (n->out[i] == g->output || n->out[i] == g->loss || n->out[i]->user_count > 0) return true;
+        if (n->out[i] == g->output || n->out[i] == g->loss || n->out[i]->user_count > 0)
+            return true;
     return false;
 }
 

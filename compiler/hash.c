@@ -5,8 +5,8 @@
 
 void sha256(const void *data, size_t bytes, char hex[65]) { SHA256Data(data, bytes, hex); }
 
-/* Two models with the same hash fit the same weights and treat pictures alike: input and layers count,
- * phases do not. */
+/* Two models with the same hash fit the same weights and treat pictures alike: input and layers
+ * count, phases do not. */
 const char *hash_model(const Model *m)
 {
     Text text = {0};

@@ -1,5 +1,5 @@
-/* kernels.c: the kernels of the generated file, each made once however many nodes it serves, and the
- * calls of them. */
+/* kernels.c: the kernels of the generated file, each made once however many nodes it serves, and
+ * the calls of them. */
 #include <string.h>
 
 #include "tlc.h"
@@ -10,8 +10,8 @@ static const Tensor *memory_of(const Tensor *t)
     return t;
 }
 
-/* Names of phases and layers may join to the same word in two ways, so each thing that has a name in
- * the file gets one of its own: the wanted one, or that with a number. */
+/* Names of phases and layers may join to the same word in two ways, so each thing that has a name
+ * in the file gets one of its own: the wanted one, or that with a number. */
 const char *name_in_file(Emit *e, const void *thing, const char *wanted)
 {
     const char *name = wanted;
@@ -43,14 +43,18 @@ const char *operand(Emit *e, const Tensor *t)
 {
     if (memory_of(t)->kind == TENSOR_INPUT) t = memory_of(t); /* a view of the program's argument */
     switch (t->kind) {
-    case TENSOR_WEIGHT: return format("weight_%s", t->weight->id);
-    case TENSOR_SLOT: return slot_name(e, t->slot);
-    case TENSOR_PACKED: return format("packed_%s", t->packed->id);
+    case TENSOR_WEIGHT:
+        return format("weight_%s", t->weight->id);
+    case TENSOR_SLOT:
+        return slot_name(e, t->slot);
+    case TENSOR_PACKED:
+        return format("packed_%s", t->packed->id);
     case TENSOR_INPUT:
         e->uses_x |= t == e->g->x;
         e->uses_y |= t == e->g->y;
         return t == e->g->x ? "x" : "y";
-    case TENSOR_PLANNED: break;
+    case TENSOR_PLANNED:
+        break;
     }
     const char *name = planned_name(e, e->g, t);
     if (!e->in_loop || !memory_of(t)->boundary) return name;
@@ -144,7 +148,7 @@ void need_section(Emit *e, const char *section)
     need_text(e, section, fill_section(e, section));
 }
 
-/* ---- What stands where in the arena ---------------------------------------------------------------- */
+/* ---- What stands where in the arena ---------------------------------------------------------- */
 
 static void define(Emit *e, const char *name, size_t offset, const char *comment)
 {
@@ -197,8 +201,7 @@ static void emit_program_table(Emit *e, const Graph *g)
     add_text(&e->out, " * tensor%52s shape and the steps in which it lives */\n", "arena offset,");
     for (int i = 0; i < g->tensor_count; i++) {
         const Tensor *t = g->tensors[i];
-        if (t->kind == TENSOR_PLANNED)
-            define(e, planned_name(e, g, t), t->offset, life_text(g, t));
+        if (t->kind == TENSOR_PLANNED) define(e, planned_name(e, g, t), t->offset, life_text(g, t));
     }
 }
 
@@ -208,7 +211,7 @@ void emit_tensor_table(Emit *e)
     for (int i = 0; i < e->m->program_count; i++) emit_program_table(e, e->m->programs[i]);
 }
 
-/* ---- The part that is compiled once a level ---------------------------------------------------------- */
+/* ---- The part that is compiled once a level -------------------------------------------------- */
 
 static void emit_kernel_struct(Emit *e)
 {
@@ -221,8 +224,7 @@ static void emit_kernel_struct(Emit *e)
 void emit_kernels(Emit *e)
 {
     add_text(&e->out, "%s", fill_section(e, "level"));
-    for (int i = 0; i < e->section_text_count; i++)
-        add_text(&e->out, "\n%s", e->section_texts[i]);
+    for (int i = 0; i < e->section_text_count; i++) add_text(&e->out, "\n%s", e->section_texts[i]);
     for (int i = 0; i < e->kernel_count; i++) {
         const Kernel *k = e->kernels[i];
         add_text(&e->out, "\n/* %s: serves %s. */\n", k->name, k->serves.data);

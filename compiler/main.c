@@ -12,13 +12,13 @@ typedef struct {
 
 /* What happens to the graph of each program, in this order. */
 static const Pass passes[] = {
-    {"simplify", simplify},         /* drop what is the identity in this program */
-    {"grad", add_gradients},        /* gradients and updates as ordinary nodes */
-    {"simplify2", simplify},        /* and what became needless by them */
-    {"fuse", fuse},                 /* activations and updates into their producers */
-    {"select", select_algorithms},  /* algorithms, layouts, conversions, packed weights */
-    {"schedule", schedule},         /* order of running */
-    {"plan", plan},                 /* places in the arena */
+    {"simplify", simplify},        /* drop what is the identity in this program */
+    {"grad", add_gradients},       /* gradients and updates as ordinary nodes */
+    {"simplify2", simplify},       /* and what became needless by them */
+    {"fuse", fuse},                /* activations and updates into their producers */
+    {"select", select_algorithms}, /* algorithms, layouts, conversions, packed weights */
+    {"schedule", schedule},        /* order of running */
+    {"plan", plan},                /* places in the arena */
 };
 
 enum { PASS_COUNT = sizeof passes / sizeof *passes };
@@ -126,7 +126,8 @@ static int64_t parse_size(const char *text)
     static const struct {
         const char *unit;
         int shift;
-    } units[] = {{"", 0}, {"B", 0}, {"K", 10}, {"KiB", 10}, {"M", 20}, {"MiB", 20}, {"G", 30}, {"GiB", 30}};
+    } units[] = {{"", 0},   {"B", 0},    {"K", 10}, {"KiB", 10},
+                 {"M", 20}, {"MiB", 20}, {"G", 30}, {"GiB", 30}};
     char *end;
     errno = 0;
     const double number = strtod(text, &end);

@@ -2,7 +2,8 @@
  *
  * Requires: a schedule. Provides: g->micro; first, last, alias, bytes and offset of every planned
  * tensor; plan_bytes and bound_bytes of the graph. plan_model then lays out the whole arena:
- * weights | slots | packed weights | the plan (as large as the largest program's) | the loader's room.
+ * weights | slots | packed weights | the plan (as large as the largest program's) | the loader's
+ * room.
  *
  * The lower bound of a program is the largest sum of bytes alive at one step; offsets come from
  * first-fit in the order of size (Pisarchyk, Lee, "Efficient memory management for deep neural net
@@ -13,8 +14,8 @@
 
 enum { ALIGNMENT = 64, MOVES = 400 };
 
-/* A frozen prefix in larger micro-batches reuses its weights more often; it may cost memory up to the
- * larger of these: this share more than one picture at a time, or this many bytes. */
+/* A frozen prefix in larger micro-batches reuses its weights more often; it may cost memory up to
+ * the larger of these: this share more than one picture at a time, or this many bytes. */
 enum { MICRO_PERCENT = 25, MICRO_BYTES = 112 << 20 };
 
 /* No machine of today has more: beyond it a size is a mistake, or an attack on our arithmetic. */
@@ -22,7 +23,7 @@ enum { MICRO_PERCENT = 25, MICRO_BYTES = 112 << 20 };
 
 static size_t align(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-/* ---- Offsets of buffers ------------------------------------------------------------------------ */
+/* ---- Offsets of buffers ---------------------------------------------------------------------- */
 
 size_t lower_bound(const Buffer *buffers, int count)
 {
@@ -125,7 +126,7 @@ size_t plan_buffers(Buffer *buffers, int count, int moves)
     return place_in_order(buffers, order, by_offset, count);
 }
 
-/* ---- Lifetimes ------------------------------------------------------------------------------------ */
+/* ---- Lifetimes ------------------------------------------------------------------------------- */
 
 static Tensor *root(Tensor *t)
 {
@@ -188,8 +189,8 @@ static void find_lifetimes(Graph *g)
 
 static size_t tensor_bytes(const Graph *g, const Tensor *t)
 {
-    const size_t numbers = t->has_batch ? (size_t)rows_of(g, t) * picture_size(t)
-                                        : (size_t)tensor_count(t);
+    const size_t numbers =
+        t->has_batch ? (size_t)rows_of(g, t) * picture_size(t) : (size_t)tensor_count(t);
     return align(numbers * sizeof(float));
 }
 
@@ -243,7 +244,7 @@ void plan(Graph *g)
     }
 }
 
-/* ---- The arena -------------------------------------------------------------------------------------- */
+/* ---- The arena ------------------------------------------------------------------------------- */
 
 static size_t place_weights(Model *m, size_t at)
 {

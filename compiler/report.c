@@ -1,11 +1,12 @@
 /* report.c: what `tlc plan` prints: for each program its tensors, the plan and its lower bound; for
- * each phase parameters, optimizer state, activations, multiply-adds and bytes of a step; the arena. */
+ * each phase parameters, optimizer state, activations, multiply-adds and bytes of a step; the
+ * arena. */
 #include <string.h>
 
 #include "tlc.h"
 
-/* Resident memory beside the arena, in MiB: the program, its libraries, thread stacks, the file that is
- * being decoded. Measured; tests hold peak memory to the arena plus this within 5 %. */
+/* Resident memory beside the arena, in MiB: the program, its libraries, thread stacks, the file
+ * that is being decoded. Measured; tests hold peak memory to the arena plus this within 5 %. */
 enum { OTHER_MEMORY = 20 };
 
 static void print_tensor(const Graph *g, const Tensor *t, FILE *out)
@@ -44,7 +45,8 @@ static size_t step_bytes(const Graph *g)
         for (int j = 0; j < n->in_count + n->out_count; j++) {
             const Tensor *t = j < n->in_count ? n->in[j] : n->out[j - n->in_count];
             const size_t rows = t->has_batch ? (size_t)g->batch : 1;
-            bytes += rows * (t->has_batch ? picture_size(t) : (size_t)tensor_count(t)) * sizeof(float);
+            bytes +=
+                rows * (t->has_batch ? picture_size(t) : (size_t)tensor_count(t)) * sizeof(float);
         }
     }
     return bytes;

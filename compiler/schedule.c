@@ -1,9 +1,9 @@
 /* schedule.c: the order of running.
  *
  * Requires: selected nodes. Provides: g->nodes in the order prepare, prefix, rest; each node behind
- * those whose results it reads; a node that writes a weight behind all others that read it, and else as
- * early as it can, so that a gradient dies as soon as it is used; boundary on the tensors that the
- * prefix hands over. */
+ * those whose results it reads; a node that writes a weight behind all others that read it, and
+ * else as early as it can, so that a gradient dies as soon as it is used; boundary on the tensors
+ * that the prefix hands over. */
 #include "tlc.h"
 
 static int section_of(const Node *n) { return n->in_prepare ? 0 : n->in_prefix ? 1 : 2; }

@@ -1,8 +1,8 @@
 /* select.c: for each node its algorithm, for each tensor its layout.
  *
  * Requires: fused nodes. Provides: layout of every tensor with a batch, conversion nodes where a
- * producer cannot write what a consumer wants, pack nodes for weights, n->variant. An op's select hook
- * says what it wants; ops without one work in any layout and write their input's. */
+ * producer cannot write what a consumer wants, pack nodes for weights, n->variant. An op's select
+ * hook says what it wants; ops without one work in any layout and write their input's. */
 #include "tlc.h"
 
 Layout layout_like(const Tensor *t)
@@ -132,11 +132,11 @@ static void select_node(Graph *g, Node *n)
     }
     for (int i = 0; i < n->out_count; i++)
         if (n->out[i]->has_batch)
-            n->out[i]->layout.lanes =
-                n->in_count > 0 && n->out[i]->rank == 4 && n->in[0]->rank == 4 &&
-                        channels_of(n->out[i]) == channels_of(n->in[0])
-                    ? n->in[0]->layout.lanes
-                    : channels_of(n->out[i]);
+            n->out[i]->layout.lanes = n->in_count > 0 && n->out[i]->rank == 4 &&
+                                              n->in[0]->rank == 4 &&
+                                              channels_of(n->out[i]) == channels_of(n->in[0])
+                                          ? n->in[0]->layout.lanes
+                                          : channels_of(n->out[i]);
 }
 
 /* What leaves the program is dense and channels-last, whoever made it. */
@@ -146,8 +146,9 @@ static void straighten_result(Graph *g, Tensor **result)
     Layout plain = channels_last(t);
     if (t->kind != TENSOR_INPUT && serves(t, &plain, true)) return;
     Node *maker = t->producer;
-    Tensor *made = add_node(g, find_op("convert"), format("%s_out", t->name),
-                            g->model->layers[g->model->layer_count - 1], NULL, (Tensor *[]){t, NULL});
+    Tensor *made =
+        add_node(g, find_op("convert"), format("%s_out", t->name),
+                 g->model->layers[g->model->layer_count - 1], NULL, (Tensor *[]){t, NULL});
     made->layout_fixed = true;
     made->in_prefix = made->producer->in_prefix = maker ? maker->in_prefix : true;
     *result = made;

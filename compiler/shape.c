@@ -44,8 +44,7 @@ void select_alike(Graph *g, Node *n)
 
 void select_channels_last(Graph *g, Node *n)
 {
-    for (int i = 0; i < n->in_count; i++)
-        want_layout(g, n, i, (Layout){.lanes = -1}, false);
+    for (int i = 0; i < n->in_count; i++) want_layout(g, n, i, (Layout){.lanes = -1}, false);
     n->out[0]->layout = channels_last(n->out[0]);
 }
 

@@ -27,7 +27,7 @@ static const char *dims_text(int rank, const int *dims)
     return text.data;
 }
 
-/* ---- Layers and bases: a base's own row stands before the first of its layers --------------------- */
+/* ---- Layers and bases: a base's own row stands before the first of its layers ---------------- */
 
 static bool starts_base(const Model *m, int layer)
 {
@@ -82,7 +82,8 @@ static void emit_weights(Emit *e)
     add_text(&e->out, "\nstatic const RtWeight weights[] = {\n");
     for (int i = 0; i < m->weight_count; i++) {
         const Weight *w = m->weights[i];
-        add_text(&e->out, "    {%s, %d, %d, {", c_string(w->name), row_of(m, w->layer->index), w->rank);
+        add_text(&e->out, "    {%s, %d, %d, {", c_string(w->name), row_of(m, w->layer->index),
+                 w->rank);
         for (int d = 0; d < w->rank; d++)
             add_text(&e->out, "%s%lld", d ? ", " : "", (long long)w->dims[d]);
         add_text(&e->out, "}, BYTES(0x%08zx), %s, %lld, %lld},\n", w->offset, inits[w->init],
@@ -111,13 +112,13 @@ static void emit_bases(Emit *e)
         const bool imagenet = b->weights && strcmp(b->weights, "imagenet") == 0;
         add_text(&e->out, "    {%s, %s,\n     %s, %s, %s,\n     %d, %d, %d, %s_layers_%d, %d},\n",
                  c_string(b->name), c_string(b->weights), imagenet ? c_string(b->file) : "NULL",
-                 imagenet ? c_string(b->url) : "NULL", imagenet ? c_string(b->md5) : "NULL", row - 1,
-                 row, b->count, b->name, b->index, b->official_count);
+                 imagenet ? c_string(b->url) : "NULL", imagenet ? c_string(b->md5) : "NULL",
+                 row - 1, row, b->count, b->name, b->index, b->official_count);
     }
     add_text(&e->out, "};\n");
 }
 
-/* ---- Phases ------------------------------------------------------------------------------------------ */
+/* ---- Phases ---------------------------------------------------------------------------------- */
 
 static const Graph *program(const Model *m, ProgramKind kind, const Phase *phase)
 {
@@ -170,17 +171,19 @@ static void emit_phase(Emit *e, const Phase *p)
     add_text(&e->out,
              "    {.name = %s,\n     .batch = %d,\n     .epochs = %d,\n     .optimizer = %s,\n"
              "     .learning_rate = %.17g,\n     .loss = %s,\n     .loss_name = %s,\n",
-             c_string(name), (int)p->batch, (int)p->epochs, c_string(p->optimizer->type), rate->f[0],
-             p->loss->enumerator, c_string(p->loss->name));
+             c_string(name), (int)p->batch, (int)p->epochs, c_string(p->optimizer->type),
+             rate->f[0], p->loss->enumerator, c_string(p->loss->name));
     add_text(&e->out, "     .metrics = metrics_%s,\n     .trainable = trainable_%s,\n", name, name);
     if (p->slot_count > 0)
         add_text(&e->out, "     .slots = slots_%s,\n     .slot_count = %d,\n", name, p->slot_count);
-    add_text(&e->out,
-             "     .prepare_train = prepare_train_%s,\n     .prepare_evaluate = prepare_evaluate_%s,\n"
-             "     .train = train_%s,\n     .evaluate = evaluate_%s,\n",
-             name, name, name, name);
+    add_text(
+        &e->out,
+        "     .prepare_train = prepare_train_%s,\n     .prepare_evaluate = prepare_evaluate_%s,\n"
+        "     .train = train_%s,\n     .evaluate = evaluate_%s,\n",
+        name, name, name, name);
     if (has_penalty(m, p)) add_text(&e->out, "     .regularization = penalty_%s,\n", name);
-    add_text(&e->out, "     .step_macs = %lld},\n", (long long)program_macs(program(m, PROGRAM_TRAIN, p)));
+    add_text(&e->out, "     .step_macs = %lld},\n",
+             (long long)program_macs(program(m, PROGRAM_TRAIN, p)));
 }
 
 static void emit_phases(Emit *e)
@@ -193,7 +196,7 @@ static void emit_phases(Emit *e)
     add_text(&e->out, "};\n");
 }
 
-/* ---- The model ------------------------------------------------------------------------------------------ */
+/* ---- The model ------------------------------------------------------------------------------- */
 
 /* What happens to pixels before the first layer with weights. */
 static const char *preprocessing_text(const Model *m)
@@ -219,7 +222,8 @@ static const char *head_of(const Model *m)
     if (activation && units > 1 &&
         (strcmp(activation, "softmax") == 0 || strcmp(activation, "Softmax") == 0))
         return "RT_CATEGORICAL_CROSSENTROPY";
-    if (activation && units == 1 && strcmp(activation, "sigmoid") == 0) return "RT_BINARY_CROSSENTROPY";
+    if (activation && units == 1 && strcmp(activation, "sigmoid") == 0)
+        return "RT_BINARY_CROSSENTROPY";
     return "RT_MEAN_SQUARED_ERROR";
 }
 
@@ -237,8 +241,10 @@ static void emit_model_table(Emit *e)
     const Layer *last = m->layers[m->layer_count - 1];
     int size = 1, rows = row_of(m, m->layer_count - 1) + 1;
     for (int i = 1; i < last->rank; i++) size *= last->dims[i];
-    add_text(&e->out, "\nextern const RtModel %s_model;\nconst RtModel %s_model = {\n", m->name, m->name);
-    add_text(&e->out, "    .abi = RT_ABI,\n    .name = %s,\n    .hash = \"%s\",\n    .tlc = \"%s\",\n",
+    add_text(&e->out, "\nextern const RtModel %s_model;\nconst RtModel %s_model = {\n", m->name,
+             m->name);
+    add_text(&e->out,
+             "    .abi = RT_ABI,\n    .name = %s,\n    .hash = \"%s\",\n    .tlc = \"%s\",\n",
              c_string(m->name), m->hash, TLC_VERSION);
     add_text(&e->out, "    .preprocessing = %s,\n", c_string(preprocessing_text(m)));
     add_text(&e->out,
@@ -266,18 +272,21 @@ static void emit_model_table(Emit *e)
 
 void emit_tables(Emit *e)
 {
-    add_text(&e->out, "\n/* ---- What the driver knows of the model "
-                      "-------------------------------------------------- */\n\n%s",
+    add_text(&e->out,
+             "\n/* ---- What the driver knows of the model "
+             "-------------------------------------------------- */\n\n%s",
              fill_section(e, "level_table"));
-    add_text(&e->out, "\n/* Name, Keras class, base, rank and shape of the output, parameters, weights. */\n"
-                      "static const RtLayer layers[] = {\n");
+    add_text(&e->out,
+             "\n/* Name, Keras class, base, rank and shape of the output, parameters, weights. */\n"
+             "static const RtLayer layers[] = {\n");
     for (int i = 0; i < e->m->layer_count; i++) emit_layer(e, i);
     add_text(&e->out, "};\n");
     emit_weights(e);
     emit_bases(e);
     emit_phases(e);
     emit_model_table(e);
-    add_text(&e->out, "\n#ifndef NO_MAIN\nint main(int argc, char **argv) { return rt_main(&%s_model, argc, "
-                      "argv); }\n#endif\n",
+    add_text(&e->out,
+             "\n#ifndef NO_MAIN\nint main(int argc, char **argv) { return rt_main(&%s_model, argc, "
+             "argv); }\n#endif\n",
              e->m->name);
 }

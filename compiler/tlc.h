@@ -60,51 +60,51 @@ enum { ATTR_REQUIRED = 1, ATTR_NULL = 2, ATTR_OPEN_LO = 4, ATTR_OPEN_HI = 8 }; /
 struct Attr {
     const char *name;
     AttrType type;
-    unsigned flags;           /* ATTR_NULL: null is allowed, and then value->is_null */
-    const char *initial;      /* the default, as JSON text: "[2, 2]", "\"valid\"", "null" */
-    double lo, hi;            /* allowed range, ends included unless ATTR_OPEN_*; both 0: any */
+    unsigned flags;      /* ATTR_NULL: null is allowed, and then value->is_null */
+    const char *initial; /* the default, as JSON text: "[2, 2]", "\"valid\"", "null" */
+    double lo, hi;       /* allowed range, ends included unless ATTR_OPEN_*; both 0: any */
     const char *choices;
-    const char *doc;          /* one line for docs/model-format.md and the schema */
+    const char *doc; /* one line for docs/model-format.md and the schema */
 };
 
 struct Value {
-    bool is_set, is_null;  /* is_set: given in the JSON; otherwise the default holds */
-    int count;             /* of i, for ATTR_INTS */
-    int64_t i[4];          /* integers; ATTR_BOOL, ATTR_INT2, ATTR_PADDING (top, bottom, left, right) */
-    double f[2];           /* ATTR_FLOAT, ATTR_RANGE (lower, upper), ATTR_REGULARIZER (l2) */
-    const char *s;         /* names, strings, choices (lower case as in the table) */
+    bool is_set, is_null; /* is_set: given in the JSON; otherwise the default holds */
+    int count;            /* of i, for ATTR_INTS */
+    int64_t i[4];  /* integers; ATTR_BOOL, ATTR_INT2, ATTR_PADDING (top, bottom, left, right) */
+    double f[2];   /* ATTR_FLOAT, ATTR_RANGE (lower, upper), ATTR_REGULARIZER (l2) */
+    const char *s; /* names, strings, choices (lower case as in the table) */
 };
 
-/* ---- The model as the user wrote it ------------------------------------------------------------ */
+/* ---- The model as the user wrote it ---------------------------------------------------------- */
 
 struct Layer {
-    const char *name;      /* unique; Keras's automatic name if none was given */
-    const char *path;      /* place in the JSON: layers[7], layers[4].block1_conv1 */
+    const char *name; /* unique; Keras's automatic name if none was given */
+    const char *path; /* place in the JSON: layers[7], layers[4].block1_conv1 */
     const Op *op;
-    Value *values;         /* one for each row of op->attrs */
-    Layer *input;          /* NULL: the model's input */
-    Base *base;            /* NULL, or the pretrained network that it is a layer of */
+    Value *values; /* one for each row of op->attrs */
+    Layer *input;  /* NULL: the model's input */
+    Base *base;    /* NULL, or the pretrained network that it is a layer of */
     bool has_automatic_name;
-    int index;             /* in model->layers */
+    int index;                /* in model->layers */
     int rank, dims[MAX_RANK]; /* of its output; dims[0] = 0; known after the first graph is built */
-    Weight *weights[2];    /* kernel, bias; known likewise */
+    Weight *weights[2];       /* kernel, bias; known likewise */
     int weight_count;
 };
 
 /* A pretrained network, or a part of it, inside the model. */
 struct Base {
-    const char *name;         /* "vgg16" */
-    const char *type;         /* "VGG16" */
-    const char *path;         /* layers[4] */
-    const char *weights;      /* "imagenet", a path, or NULL */
+    const char *name;             /* "vgg16" */
+    const char *type;             /* "VGG16" */
+    const char *path;             /* layers[4] */
+    const char *weights;          /* "imagenet", a path, or NULL */
     const char *file, *url, *md5; /* of "imagenet" */
-    const char **official;    /* weighted layers of the whole network, in order */
+    const char **official;        /* weighted layers of the whole network, in order */
     int official_count;
-    Layer **layers;           /* those taken, in order: what slices such as vgg16[:-4] count. Keras's
-                               * InputLayer, first in base.layers when first is not given, is counted
-                               * by `input_layer` (1), without a Layer of its own */
+    Layer **layers; /* those taken, in order: what slices such as vgg16[:-4] count. Keras's
+                     * InputLayer, first in base.layers when first is not given, is counted
+                     * by `input_layer` (1), without a Layer of its own */
     int count, input_layer;
-    Layer **network;          /* the whole network, of which layers[] is a part */
+    Layer **network; /* the whole network, of which layers[] is a part */
     int network_count;
     bool starts_at_input, takes_top; /* the part does */
     int index;
@@ -120,25 +120,25 @@ struct Weight {
     int64_t dims[MAX_RANK];
     Init init;
     int64_t fan_in, fan_out;
-    double l2;        /* regulariser's factor, 0 if none */
-    int index;        /* in model->weights */
-    size_t offset;    /* in the arena; by plan_model */
+    double l2;     /* regulariser's factor, 0 if none */
+    int index;     /* in model->weights */
+    size_t offset; /* in the arena; by plan_model */
 };
 
-/* ---- Losses and optimizers: tables in ops/loss.c and ops/optimizer.c ----------------------------- */
+/* ---- Losses and optimizers: tables in ops/loss.c and ops/optimizer.c ------------------------- */
 
 typedef struct {
-    const char *type;     /* "BinaryCrossentropy" */
-    const char *name;     /* "binary_crossentropy": the short form */
+    const char *type;       /* "BinaryCrossentropy" */
+    const char *name;       /* "binary_crossentropy": the short form */
     const char *enumerator; /* "RT_BINARY_CROSSENTROPY" */
     const Attr *attrs;
     const char *doc;
 } LossKind;
 
 typedef struct {
-    const char *type;     /* "RMSprop" */
-    const char *name;     /* "rmsprop" */
-    const Attr *attrs;    /* learning_rate first */
+    const char *type;  /* "RMSprop" */
+    const char *name;  /* "rmsprop" */
+    const Attr *attrs; /* learning_rate first */
     const char *doc;
     int (*slots)(const Value *values, const char *names[MAX_SLOTS]); /* how many, and their names */
 } OptimizerKind;
@@ -167,7 +167,7 @@ struct Phase {
     int metric_count;
     const char **freeze;
     int freeze_count;
-    bool *frozen;         /* for each of model->layers */
+    bool *frozen; /* for each of model->layers */
     Slot *slots;
     int slot_count;
 };
@@ -177,18 +177,18 @@ struct Packed {
     const Weight *weight;
     const Op *op;
     int variant;
-    const char *id;   /* "block1_conv1_kernel_packed" */
+    const char *id; /* "block1_conv1_kernel_packed" */
     int64_t count;
     size_t offset;
 };
 
 struct Model {
-    const char *file;  /* for messages: its name as given on the command line */
-    const char *name;  /* a C identifier */
-    const char *hash;  /* SHA-256 of the canonical form, hex */
+    const char *file; /* for messages: its name as given on the command line */
+    const char *name; /* a C identifier */
+    const char *hash; /* SHA-256 of the canonical form, hex */
     int height, width, channels;
-    bool nearest;      /* interpolation */
-    Layer **layers;    /* in order, bases expanded; the model's output is the last one's */
+    bool nearest;   /* interpolation */
+    Layer **layers; /* in order, bases expanded; the model's output is the last one's */
     int layer_count;
     Base **bases;
     int base_count;
@@ -196,15 +196,15 @@ struct Model {
     int phase_count;
     Weight **weights;
     int weight_count;
-    Graph **programs;  /* inference; then for each phase: evaluation, training */
+    Graph **programs; /* inference; then for each phase: evaluation, training */
     int program_count;
-    Packed **packed;   /* prepared forms of weights, shared by programs that leave the weight alone */
+    Packed **packed; /* prepared forms of weights, shared by programs that leave the weight alone */
     int packed_count;
     size_t weight_bytes, slot_bytes, packed_bytes, plan_bytes, batch_bytes, arena_bytes;
     size_t slot_offset, packed_offset, plan_offset, batch_offset;
 };
 
-/* ---- Graph ------------------------------------------------------------------------------------------ */
+/* ---- Graph ----------------------------------------------------------------------------------- */
 
 /* How a tensor of pictures lies in memory. Pixels of `lanes` channels, in rows, in planes, in
  * pictures: [n][ceil(C / lanes)][top + H + bottom][left + W + right][lanes]. lanes = C is the usual
@@ -216,26 +216,26 @@ typedef struct {
 } Layout;
 
 typedef enum {
-    TENSOR_INPUT,  /* pictures x or labels y: arguments of the program */
-    TENSOR_WEIGHT, /* lives in the weights region */
-    TENSOR_SLOT,   /* optimizer state */
-    TENSOR_PACKED, /* another form of a weight; prepared before the program runs */
+    TENSOR_INPUT,   /* pictures x or labels y: arguments of the program */
+    TENSOR_WEIGHT,  /* lives in the weights region */
+    TENSOR_SLOT,    /* optimizer state */
+    TENSOR_PACKED,  /* another form of a weight; prepared before the program runs */
     TENSOR_PLANNED, /* activation, gradient, workspace: placed by plan.c */
 } TensorKind;
 
 struct Tensor {
-    const char *name;     /* unique in the graph, a C identifier */
+    const char *name; /* unique in the graph, a C identifier */
     TensorKind kind;
     int rank;
     int64_t dims[MAX_RANK]; /* dims[0] is the batch when has_batch */
     bool has_batch;
-    Layout layout;        /* of has_batch tensors; by select */
-    bool layout_fixed;    /* select may not enlarge the halo any more */
-    Weight *weight;       /* TENSOR_WEIGHT: which */
-    Packed *packed;       /* TENSOR_PACKED: which */
-    Slot *slot;           /* TENSOR_SLOT */
-    Node *producer;       /* NULL for inputs, weights, slots */
-    Node **users;         /* consumers, each once per operand */
+    Layout layout;     /* of has_batch tensors; by select */
+    bool layout_fixed; /* select may not enlarge the halo any more */
+    Weight *weight;    /* TENSOR_WEIGHT: which */
+    Packed *packed;    /* TENSOR_PACKED: which */
+    Slot *slot;        /* TENSOR_SLOT */
+    Node *producer;    /* NULL for inputs, weights, slots */
+    Node **users;      /* consumers, each once per operand */
     int user_count;
     Tensor *grad;         /* while grad.c works: its gradient, summed so far */
     bool needs_grad;      /* a trainable weight lies below it (or it is one) */
@@ -249,16 +249,16 @@ struct Tensor {
 
 struct Node {
     const Op *op;
-    const char *name;     /* "block1_conv1", "d_block1_conv1": for dumps and comments */
-    Layer *layer;         /* origin, for messages; never NULL */
-    Value *values;        /* attributes, one for each row of op->attrs */
+    const char *name; /* "block1_conv1", "d_block1_conv1": for dumps and comments */
+    Layer *layer;     /* origin, for messages; never NULL */
+    Value *values;    /* attributes, one for each row of op->attrs */
     Tensor *in[MAX_IN], *out[MAX_OUT];
     int in_count, out_count;
-    const char *fused;    /* activation in the epilogue, or NULL: "relu"; by fuse */
-    Node *update;         /* optimizer node done in this node's last store, or NULL; by fuse */
-    int variant;          /* algorithm chosen by select; the op's own numbering */
-    bool in_prefix;       /* runs in micro-batches */
-    bool in_prepare;      /* runs once, before the program */
+    const char *fused; /* activation in the epilogue, or NULL: "relu"; by fuse */
+    Node *update;      /* optimizer node done in this node's last store, or NULL; by fuse */
+    int variant;       /* algorithm chosen by select; the op's own numbering */
+    bool in_prefix;    /* runs in micro-batches */
+    bool in_prepare;   /* runs once, before the program */
     int index;
 };
 
@@ -266,43 +266,44 @@ typedef enum { PROGRAM_INFER, PROGRAM_EVALUATE, PROGRAM_TRAIN } ProgramKind;
 
 struct Graph {
     Model *model;
-    Phase *phase;         /* NULL for inference */
+    Phase *phase; /* NULL for inference */
     ProgramKind kind;
-    const char *name;     /* "infer", "evaluate_head", "train_head": the C function */
-    int batch;            /* rows of a full call */
-    int micro;            /* rows of a micro-batch of the prefix; by plan */
-    Node **nodes;         /* in an order that respects data; after schedule: the order of running */
+    const char *name; /* "infer", "evaluate_head", "train_head": the C function */
+    int batch;        /* rows of a full call */
+    int micro;        /* rows of a micro-batch of the prefix; by plan */
+    Node **nodes;     /* in an order that respects data; after schedule: the order of running */
     int node_count;
     Tensor **tensors;
     int tensor_count;
-    Tensor *x, *y;        /* pictures; labels (NULL for inference) */
-    Tensor *output;       /* (N, …): what predict prints */
-    Tensor *loss;         /* (N): per picture; NULL for inference */
+    Tensor *x, *y;                  /* pictures; labels (NULL for inference) */
+    Tensor *output;                 /* (N, …): what predict prints */
+    Tensor *loss;                   /* (N): per picture; NULL for inference */
     size_t plan_bytes, bound_bytes; /* of its planned tensors; lower bound; by plan */
 };
 
-/* ---- Ops ---------------------------------------------------------------------------------------------- */
+/* ---- Ops ------------------------------------------------------------------------------------- */
 
-enum { /* Op.flags: what passes may ask, so that no pass tests an op's name */
-    OP_LAYER = 1,        /* may stand in the JSON; name is its "type" */
-    OP_ELEMENTWISE = 2,  /* each output number depends on the input number at its place */
-    OP_IN_PLACE = 4,     /* out[0] may take the memory of in[0] when that dies here */
-    OP_VIEW = 8,         /* out[0] is in[0] with another shape: no code */
-    OP_NO_GRAD = 16,     /* no gradient passes (augmentation, metrics) */
-    OP_RANDOM = 32,      /* draws numbers, keyed by layer, epoch and picture */
-    OP_TRAIN_ONLY = 64,  /* the identity in inference programs */
-    OP_UPDATE = 128,     /* writes its weight and slots: in[0], in[2…] */
-    OP_PACK = 256,       /* makes another form of a weight */
-    OP_BASE = 512,       /* a pretrained network: build expands it into layers at parse time */
-    OP_FUSES = 1024,     /* has an epilogue: fuse may give it an activation */
-    OP_FUSES_UPDATE = 2048, /* makes a weight's gradient and can apply the update in its last store */
+enum {                     /* Op.flags: what passes may ask, so that no pass tests an op's name */
+       OP_LAYER = 1,       /* may stand in the JSON; name is its "type" */
+       OP_ELEMENTWISE = 2, /* each output number depends on the input number at its place */
+       OP_IN_PLACE = 4,    /* out[0] may take the memory of in[0] when that dies here */
+       OP_VIEW = 8,        /* out[0] is in[0] with another shape: no code */
+       OP_NO_GRAD = 16,    /* no gradient passes (augmentation, metrics) */
+       OP_RANDOM = 32,     /* draws numbers, keyed by layer, epoch and picture */
+       OP_TRAIN_ONLY = 64, /* the identity in inference programs */
+       OP_UPDATE = 128,    /* writes its weight and slots: in[0], in[2…] */
+       OP_PACK = 256,      /* makes another form of a weight */
+       OP_BASE = 512,      /* a pretrained network: build expands it into layers at parse time */
+       OP_FUSES = 1024,    /* has an epilogue: fuse may give it an activation */
+       OP_FUSES_UPDATE =
+           2048, /* makes a weight's gradient and can apply the update in its last store */
 };
 
 struct Op {
-    const char *name;     /* "Conv2D", or "conv2d_dw" for ops that have no JSON */
-    const char *keras;    /* Keras's class name if it is another */
-    const char *doc;      /* one line */
-    const Attr *attrs;    /* may be NULL */
+    const char *name;  /* "Conv2D", or "conv2d_dw" for ops that have no JSON */
+    const char *keras; /* Keras's class name if it is another */
+    const char *doc;   /* one line */
+    const Attr *attrs; /* may be NULL */
     unsigned flags;
     /* Meaning of attributes beyond their ranges; the layer is known, shapes are not. Optional. */
     void (*check)(const Layer *layer);
@@ -314,8 +315,8 @@ struct Op {
     bool (*simplify)(Graph *g, Node *n);
     /* Adds the nodes that compute gradients of in[] from out[0]->grad, by add_grad. */
     void (*grad)(Graph *g, Node *n);
-    /* Name of the function on vectors, act_NAME, that does all that n does, or NULL: lets fuse put n
-     * into its producer's epilogue. Optional. */
+    /* Name of the function on vectors, act_NAME, that does all that n does, or NULL: lets fuse put
+     * n into its producer's epilogue. Optional. */
     const char *(*epilogue)(const Node *n);
     /* Sets layouts of out[], asks for those of in[] (want_layout), may set variant and add
      * workspace and pack nodes. NULL: in any layout without regard to the halo, out like in[0]. */
@@ -326,27 +327,30 @@ struct Op {
     int64_t (*macs)(const Node *n);
 };
 
-extern const Op *const op_list[]; /* made by the build from every `const Op op_…` of ops/; NULL ends */
+extern const Op
+    *const op_list[]; /* made by the build from every `const Op op_…` of ops/; NULL ends */
 
 /* A pretrained network: bases/x.c. The build lists every `const BaseKind base_…`. */
 typedef struct {
-    const char *type;        /* "VGG16" */
-    const char *name;        /* "vgg16": default of `name` */
-    const char *preprocess;  /* model of preprocess_input that its weights want: "vgg16" */
-    const char *file_top, *md5_top, *file_notop, *md5_notop, *url; /* of "imagenet"; url ends in / */
+    const char *type;       /* "VGG16" */
+    const char *name;       /* "vgg16": default of `name` */
+    const char *preprocess; /* model of preprocess_input that its weights want: "vgg16" */
+    const char *file_top, *md5_top, *file_notop, *md5_notop,
+        *url; /* of "imagenet"; url ends in / */
     int min_size, default_size;
     /* Calls add_base_layer for every layer of the network, in order, without its pooling option. */
-    void (*layers)(Base *base, bool include_top, int64_t classes, const char *classifier_activation);
+    void (*layers)(Base *base, bool include_top, int64_t classes,
+                   const char *classifier_activation);
 } BaseKind;
 
 extern const BaseKind *const base_list[];
 
-/* ==== error.c: nothing else calls exit or abort ========================================================= */
+/* ==== error.c: nothing else calls exit or abort =============================================== */
 
 enum { EXIT_OK, EXIT_RUN, EXIT_USAGE, EXIT_MODEL, EXIT_DATA, EXIT_WEIGHTS, EXIT_ROOM };
 
-/* The graph is wrong: "cats.json: layers[7] "pool1" (MaxPooling2D): message", the node's inputs with
- * their shapes, and the hint (may be NULL). Exit 3. */
+/* The graph is wrong: "cats.json: layers[7] "pool1" (MaxPooling2D): message", the node's inputs
+ * with their shapes, and the hint (may be NULL). Exit 3. */
 _Noreturn void error_node(const Node *n, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 _Noreturn void error_layer(const Layer *layer, const char *hint, const char *format, ...)
@@ -365,10 +369,10 @@ void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void set_model_file(const char *file); /* the name that messages begin with */
 extern void (*exit_hook)(int code);    /* for tests: called instead of exit; must not return */
 
-/* ==== util.c =============================================================================================== */
+/* ==== util.c ================================================================================== */
 
 void *alloc(size_t count, size_t size); /* zeroed, from the arena, never freed; never NULL */
-void free_all(void);                   /* for tests that parse many models: empties the arena */
+void free_all(void);                    /* for tests that parse many models: empties the arena */
 char *format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* into the arena */
 char *copy_text(const char *text, size_t length);
 /* Appends item to *array of pointers (arena, doubling). */
@@ -377,7 +381,8 @@ void append(void *array, int *count, void *item);
 bool multiply(int64_t a, int64_t b, int64_t *product);
 bool is_identifier(const char *text); /* C identifier of at most 63 characters, no keyword */
 int edit_distance(const char *a, const char *b);
-const char *nearest(const char *word, const char *const *words, int count); /* NULL if none is near */
+const char *nearest(const char *word, const char *const *words,
+                    int count);                            /* NULL if none is near */
 void sha256(const void *data, size_t bytes, char hex[65]); /* <sha2.h> of libmd: hash.c */
 const char *hash_model(const Model *m);                    /* 64 hex digits; likewise */
 /* Text that grows. */
@@ -388,15 +393,15 @@ typedef struct {
 void add_text(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void add_bytes(Text *text, const char *data, size_t length);
 const char *shape_text(int rank, const int64_t *dims, bool has_batch); /* "(None, 5, 5, 512)" */
-const char *bytes_text(size_t bytes);   /* "61.8 MiB" */
-const char *count_text(int64_t count);  /* "17,992,001" */
-const char *number_text(double value);  /* the shortest text that reads back as value */
+const char *bytes_text(size_t bytes);                                  /* "61.8 MiB" */
+const char *count_text(int64_t count);                                 /* "17,992,001" */
+const char *number_text(double value); /* the shortest text that reads back as value */
 
-/* ==== json.c: the only compiler file with cJSON.h =========================================================== */
+/* ==== json.c: the only compiler file with cJSON.h ============================================= */
 
 typedef struct cJSON Json;
-/* Reads a file of at most 16 MiB, nesting at most 64. Exit 3 with line, column, the line and a caret
- * on a syntax error, on duplicate keys, on trailing text. */
+/* Reads a file of at most 16 MiB, nesting at most 64. Exit 3 with line, column, the line and a
+ * caret on a syntax error, on duplicate keys, on trailing text. */
 const Json *read_json(const char *file);
 const Json *parse_json(const char *text, const char *name); /* a NUL-terminated text, likewise */
 const Json *json_get(const Json *object, const char *key);
@@ -404,7 +409,7 @@ const Json *json_first(const Json *parent); /* first child of an array or object
 const Json *json_next(const Json *child);
 const char *json_key(const Json *child);
 int json_count(const Json *array);
-const char *json_string(const Json *json);          /* NULL if it is not one */
+const char *json_string(const Json *json); /* NULL if it is not one */
 bool json_number(const Json *json, double *value);
 bool json_bool(const Json *json, bool *value);
 bool json_is_null(const Json *json);
@@ -412,10 +417,11 @@ bool json_is_array(const Json *json);
 bool json_is_object(const Json *json);
 const char *json_kind(const Json *json); /* "a string", "an array", … for messages */
 
-/* ==== attrs.c: values by an attribute table ==================================================================== */
+/* ==== attrs.c: values by an attribute table =================================================== */
 
-/* Values of one JSON object by a table: unknown keys (with the nearest name), wrong types, ranges and
- * missing required ones are errors at `path`. `others`: further keys that the caller reads itself
+/* Values of one JSON object by a table: unknown keys (with the nearest name), wrong types, ranges
+ * and missing required ones are errors at `path`. `others`: further keys that the caller reads
+ * itself
  * ("type name inputs"), space-separated. object NULL: all defaults. */
 Value *read_attrs(const Json *object, const Attr *table, const char *path, const char *others);
 Value *default_attrs(const Attr *table);
@@ -428,17 +434,18 @@ double attr_float(const Node *n, const char *name);
 const char *attr_text(const Node *n, const char *name); /* NULL if null */
 const Value *attr(const Node *n, const char *name);
 const Value *layer_attr(const Layer *layer, const char *name);
-char *attrs_text(const Attr *table, const Value *values); /* "filters=64 strides=[2, 2]" for dumps */
+char *attrs_text(const Attr *table,
+                 const Value *values); /* "filters=64 strides=[2, 2]" for dumps */
 
-/* ==== parse.c, freeze.c, base.c: model.json to Model ============================================================== */
+/* ==== parse.c, freeze.c, base.c: model.json to Model ========================================== */
 
 Model *parse_model(const char *file);
 extern const Attr model_attrs[], input_attrs[], phase_attrs[], base_attrs[];
 /* Once, after the first graph is built: official layers of the bases, weights of pretrained layers
  * against those in the official file, and that each phase trains something. */
 void check_shapes(Model *model);
-void finish_bases(Model *model);           /* base.c: its first part */
-void check_trainable(const Model *model);  /* freeze.c: its second */
+void finish_bases(Model *model);          /* base.c: its first part */
+void check_trainable(const Model *model); /* freeze.c: its second */
 /* For build_graph, before each layer: if a base starts there, what Keras asks of its input. */
 void check_base_input(const Layer *layer, int rank, const int64_t *dims);
 /* freeze.c: fills phase->frozen from its patterns: names, globs, a base, a base with a slice, "*".
@@ -457,20 +464,20 @@ Layer *add_layer(Model *model, const Op *op, const char *name, const char *path,
 Layer *find_layer(const Model *model, const char *name); /* NULL if there is none */
 void append_layer(Model *model, Layer *layer); /* exit 3 if its name stands for something already */
 const char *automatic_name(const Model *model, const char *type); /* as Keras: "dense_1" */
-const Op *find_op(const char *name); /* NULL if there is none */
+const Op *find_op(const char *name);                              /* NULL if there is none */
 /* schema.c: docs/model.schema.json and the tables of docs/model-format.md, from the op tables. */
 void print_schema(FILE *out);
 void print_format_tables(FILE *out);
 
-/* ==== graph.c: making and changing graphs ============================================================================= */
+/* ==== graph.c: making and changing graphs ===================================================== */
 
 Tensor *add_tensor(Graph *g, const char *name, TensorKind kind, int rank, const int64_t *dims,
-                   bool has_batch); /* the name is made unique */
-Tensor *weight_tensor(Graph *g, Weight *weight);       /* the one tensor of this weight in g */
+                   bool has_batch);              /* the name is made unique */
+Tensor *weight_tensor(Graph *g, Weight *weight); /* the one tensor of this weight in g */
 Tensor *slot_tensor(Graph *g, Slot *slot);
 /* The weight `layer/part`, made at first sight; its shape must stay the same afterwards. */
-Weight *add_weight(Graph *g, Layer *layer, const char *part, int rank, const int64_t *dims, Init init,
-                   int64_t fan_in, int64_t fan_out, double l2);
+Weight *add_weight(Graph *g, Layer *layer, const char *part, int rank, const int64_t *dims,
+                   Init init, int64_t fan_in, int64_t fan_out, double l2);
 /* A node with one output of the shape that op->infer gives. values NULL: defaults. in[] ends with
  * NULL. The output's name is `name`. */
 Tensor *add_node(Graph *g, const Op *op, const char *name, Layer *layer, Value *values,
@@ -482,38 +489,42 @@ Tensor *insert_node(Graph *g, Node *before, const Op *op, const char *name, Laye
 Tensor *add_workspace(Graph *g, Node *n, const char *name, int rank, const int64_t *dims,
                       bool has_batch);
 void replace_input(Node *n, int operand, Tensor *t);
-void replace_uses(Graph *g, Tensor *from, Tensor *to); /* everywhere, outputs of the graph too */
-void remove_node(Graph *g, Node *n);                   /* its outputs must have no users */
-void remove_dead(Graph *g);                            /* nodes from which no result comes */
+void replace_uses(Graph *g, Tensor *from, Tensor *to);   /* everywhere, outputs of the graph too */
+void remove_node(Graph *g, Node *n);                     /* its outputs must have no users */
+void remove_dead(Graph *g);                              /* nodes from which no result comes */
 bool is_trainable(const Graph *g, const Weight *weight); /* in this program */
-int64_t weight_count(const Weight *w);                 /* numbers in it */
-int64_t tensor_count(const Tensor *t);                 /* product of all dims */
-int64_t picture_count(const Tensor *t);                /* product of dims after the batch */
-int blocks_of(const Tensor *t);                        /* ceil(C / lanes) */
-int height_of(const Tensor *t);                        /* 1 for rank 2; W, C likewise */
+int64_t weight_count(const Weight *w);                   /* numbers in it */
+int64_t tensor_count(const Tensor *t);                   /* product of all dims */
+int64_t picture_count(const Tensor *t);                  /* product of dims after the batch */
+int blocks_of(const Tensor *t);                          /* ceil(C / lanes) */
+int height_of(const Tensor *t);                          /* 1 for rank 2; W, C likewise */
 int width_of(const Tensor *t);
 int channels_of(const Tensor *t);
-size_t picture_size(const Tensor *t);                  /* numbers of one picture, halo and lanes included */
-int rows_of(const Graph *g, const Tensor *t);          /* pictures that it has room for */
+size_t picture_size(const Tensor *t);         /* numbers of one picture, halo and lanes included */
+int rows_of(const Graph *g, const Tensor *t); /* pictures that it has room for */
 
-/* ==== The passes, in their order ========================================================================================= */
+/* ==== The passes, in their order ============================================================== */
 
-Graph *build_graph(Model *m, ProgramKind kind, Phase *phase); /* build.c: layers to nodes, shapes known */
-void simplify(Graph *g);  /* simplify.c */
-void add_gradients(Graph *g); /* grad.c: gradients and updates of a training program */
-void fuse(Graph *g);      /* fuse.c */
-void select_algorithms(Graph *g); /* select.c: algorithm of each node, layout of each tensor, conversions */
-void schedule(Graph *g);  /* schedule.c: prepare, prefix, the rest; order of running */
-void plan(Graph *g);      /* plan.c: lifetimes, offsets */
-void check(const Graph *g, const char *after); /* check.c: verifies all that holds after that pass */
-void dump(const Graph *g, FILE *out);          /* dump.c */
+Graph *build_graph(Model *m, ProgramKind kind,
+                   Phase *phase); /* build.c: layers to nodes, shapes known */
+void simplify(Graph *g);          /* simplify.c */
+void add_gradients(Graph *g);     /* grad.c: gradients and updates of a training program */
+void fuse(Graph *g);              /* fuse.c */
+void select_algorithms(
+    Graph *g);           /* select.c: algorithm of each node, layout of each tensor, conversions */
+void schedule(Graph *g); /* schedule.c: prepare, prefix, the rest; order of running */
+void plan(Graph *g);     /* plan.c: lifetimes, offsets */
+void check(const Graph *g,
+           const char *after);        /* check.c: verifies all that holds after that pass */
+void dump(const Graph *g, FILE *out); /* dump.c */
 
 /* For Op.grad: t's gradient is (also) `grad`. */
 void add_grad(Graph *g, Tensor *t, Tensor *grad);
-/* For Op.select. Sees to it that operand `i` of n has these lanes (0: any; -1: lanes = C) and at least
- * this halo (exact true: no more), by asking the producer or by a conversion node before n. */
+/* For Op.select. Sees to it that operand `i` of n has these lanes (0: any; -1: lanes = C) and at
+ * least this halo (exact true: no more), by asking the producer or by a conversion node before n.
+ */
 void want_layout(Graph *g, Node *n, int i, Layout least, bool exact);
-Layout layout_like(const Tensor *t);  /* lanes of t, no halo */
+Layout layout_like(const Tensor *t); /* lanes of t, no halo */
 Layout channels_last(const Tensor *t);
 /* Replaces weight operand i of n by its packed form of `count` numbers, made by a node of `op`
  * (OP_PACK) with n's attributes and variant: prepared before the program if the weight does not
@@ -521,17 +532,19 @@ Layout channels_last(const Tensor *t);
 void pack_weight(Graph *g, Node *n, int i, const Op *op, int64_t count);
 
 /* plan.c, for tests: offsets of `count` buffers alive in [first, last], sizes in bytes; returns the
- * total. Greedy by size, then seeded moves in the order until the bound is met or `moves` are spent. */
+ * total. Greedy by size, then seeded moves in the order until the bound is met or `moves` are
+ * spent. */
 typedef struct {
     size_t bytes, offset;
     int first, last;
 } Buffer;
 size_t plan_buffers(Buffer *buffers, int count, int moves);
 size_t lower_bound(const Buffer *buffers, int count);
-/* Places weights, slots, packed forms, the shared plan and the loader's room: all programs known. */
+/* Places weights, slots, packed forms, the shared plan and the loader's room: all programs known.
+ */
 void plan_model(Model *m);
 
-/* ==== template.c, kernels.c, emit.c, tables.c ========================================================= */
+/* ==== template.c, kernels.c, emit.c, tables.c ================================================= */
 
 /* One kernel of the file: a template section with its placeholders filled. */
 typedef struct {
@@ -548,17 +561,17 @@ typedef struct {
 /* The file in the making. */
 struct Emit {
     const Model *m;
-    const Graph *g;              /* the program whose functions are printed now */
-    Text out;                    /* the file */
-    Text calls;                  /* the body of the function printed now */
-    bool in_loop;                /* it is called once for each micro-batch */
-    bool uses_x, uses_y;         /* what its body reads */
+    const Graph *g;      /* the program whose functions are printed now */
+    Text out;            /* the file */
+    Text calls;          /* the body of the function printed now */
+    bool in_loop;        /* it is called once for each micro-batch */
+    bool uses_x, uses_y; /* what its body reads */
     int call_count;
     Kernel **kernels;
     int kernel_count;
     FileName **names;
     int name_count;
-    const char **sections;       /* needed once a level, in order */
+    const char **sections; /* needed once a level, in order */
     const char **section_texts;
     int section_count, section_text_count;
     const char *placeholders[64], *replacements[64];
@@ -566,17 +579,18 @@ struct Emit {
 };
 
 /* Placeholders for the next kernel: set(e, "$R", "%d", 3). */
-void set(Emit *e, const char *placeholder, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void set(Emit *e, const char *placeholder, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "$X" becomes the ten numbers of SHAPE(X, …): height, width, channels, lanes, top, left, height
  * and width with halo, blocks, numbers a picture. */
 void set_shape(Emit *e, const char *placeholder, const Tensor *t);
-/* Text of section `//% section` with the placeholders set so far replaced, and those forgotten. $name
- * stays. A placeholder that is not set, or not used, is a bug. */
+/* Text of section `//% section` with the placeholders set so far replaced, and those forgotten.
+ * $name stays. A placeholder that is not set, or not used, is a bug. */
 const char *fill_section(Emit *e, const char *section);
 const char *replace_word(const char *text, const char *word, const char *by);
-/* kernels.c: instantiates template section `section` with the placeholders set so far, unless the same
- * was made before, notes that it serves n, and prints the call: operands are n's in[] and out[].
- * name: a C identifier that says op and shapes, made unique. tasks: a C expression of n. */
+/* kernels.c: instantiates template section `section` with the placeholders set so far, unless the
+ * same was made before, notes that it serves n, and prints the call: operands are n's in[] and
+ * out[]. name: a C identifier that says op and shapes, made unique. tasks: a C expression of n. */
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks);
 /* A section of inline functions that kernels need, printed before them, once a level. */
 void need_section(Emit *e, const char *section);
@@ -591,26 +605,26 @@ void emit_tables(Emit *e);              /* tables.c: RtLayer … RtModel */
 /* emit.c: writes the file beside its name and renames it; "-": standard output. */
 void emit_model(const Model *m, const char *out);
 
-/* ==== shape.c: what hooks of several ops share ================================================================================ */
+/* ==== shape.c: what hooks of several ops share ================================================ */
 
 enum { BAND_ROWS = 16 }; /* rows of a plane that one task takes, where a plane is cut */
 
-void infer_same(Node *n);                /* Op.infer: out[0] as in[0] */
+void infer_same(Node *n); /* Op.infer: out[0] as in[0] */
 void set_picture(Node *n, int64_t height, int64_t width, int64_t channels); /* shape of out[0] */
-void need_pictures(const Node *n);       /* error unless in[0] has rank 4 */
+void need_pictures(const Node *n); /* error unless in[0] has rank 4 */
 /* How many windows stand in `length` numbers, 0 if it is too short; *before: zeros of padding in
  * front of them (keras.md 5.1). A dilated window counts with its holes. */
 int64_t window_count(int64_t length, int64_t window, int64_t stride, bool same, int64_t *before);
-void select_alike(Graph *g, Node *n);    /* Op.select: all operands and out[0] in the lanes of in[0] */
+void select_alike(Graph *g, Node *n); /* Op.select: all operands and out[0] in the lanes of in[0] */
 void select_channels_last(Graph *g, Node *n); /* Op.select: all of them with lanes = C */
-const char *shape_name(const char *stem, const Tensor *t);  /* "relu_14x14x512" */
-const char *plane_tasks(const Tensor *t); /* a task for each plane: "n * 4" */
-const char *band_tasks(const Tensor *t);  /* a task for each BAND_ROWS rows of a plane */
+const char *shape_name(const char *stem, const Tensor *t); /* "relu_14x14x512" */
+const char *plane_tasks(const Tensor *t);                  /* a task for each plane: "n * 4" */
+const char *band_tasks(const Tensor *t); /* a task for each BAND_ROWS rows of a plane */
 /* Emits an elementwise node as a loop over a C expression of vectors: v of one operand, a and b of
  * two. Operands must be alike. */
 void emit_map(Emit *e, const Node *n, const char *stem, const char *expression);
 
-/* ==== ops/activation.c ========================================================================================================= */
+/* ==== ops/activation.c ======================================================================== */
 
 /* `activation` ("relu", …) of x; x itself for "linear" and NULL. The node has the layer's name. */
 Tensor *add_activation(Graph *g, Layer *layer, const char *activation, Tensor *x);
@@ -618,25 +632,26 @@ extern const char activation_choices[]; /* for ATTR_CHOICE */
 /* What a sigmoid or softmax node was given, if one made t, else NULL. */
 Tensor *logits_of(const Tensor *t);
 
-/* ==== ops/bias_grad.c ========================================================================================================== */
+/* ==== ops/bias_grad.c ========================================================================= */
 
 double penalty(const Layer *layer, const char *name); /* factor of a regulariser, 0 if null */
 /* For Op.grad of n, which adds `bias`: its gradient, if it is trainable. */
 void add_bias_grad(Graph *g, Node *n, Tensor *bias);
-/* Sets $apply, the statement by which a kernel hands over `count` gradients g of the weight's numbers
- * at `from`: stores them, or does the fused update. The update's operands are in[first] and on. Call it
- * before other placeholders are set. */
+/* Sets $apply, the statement by which a kernel hands over `count` gradients g of the weight's
+ * numbers at `from`: stores them, or does the fused update. The update's operands are in[first] and
+ * on. Call it before other placeholders are set. */
 void set_gradient(Emit *e, const Node *n, int first);
 
-/* ==== ops/loss.c ================================================================================================================ */
+/* ==== ops/loss.c ============================================================================== */
 
 /* The loss (N, 1) of each picture, as phase->loss says. Works from logits where Keras on TensorFlow
  * does: for any crossentropy of what a sigmoid or softmax made. */
 Tensor *add_loss(Graph *g, const Phase *phase, Tensor *prediction, Tensor *y);
 
-/* ==== ops/optimizer.c =========================================================================================================== */
+/* ==== ops/optimizer.c ========================================================================= */
 
-/* Fills phase->slots: for each trainable weight as many as the optimizer needs. Weights are known. */
+/* Fills phase->slots: for each trainable weight as many as the optimizer needs. Weights are known.
+ */
 void make_slots(Model *m, Phase *phase);
 /* The node that applies `gradient` to w, by the phase's optimizer. Its regulariser is included. */
 void add_update(Graph *g, Weight *w, Tensor *gradient);
@@ -645,7 +660,7 @@ void add_update(Graph *g, Weight *w, Tensor *gradient);
  * w[from..from + count) and the same part of the slots; returns its name. */
 const char *need_update(Emit *e, const Node *update);
 
-/* ==== summary.c, report.c =================================================================================================== */
+/* ==== summary.c, report.c ===================================================================== */
 
 void print_summary(const Model *m, FILE *out, bool trainable, bool expand);
 void print_plan(const Model *m, FILE *out); /* tlc plan */

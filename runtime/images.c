@@ -36,8 +36,7 @@ typedef struct {
     jmp_buf fail;
 } JpegReader;
 
-/* ---- Decoding ----------------------------------------------------------------------------------
- */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static bool set_problem(RtImageInfo *info, const char *format,
                                                               ...)

@@ -11,7 +11,7 @@
 
 #include "rt.h"
 
-/* ---- error.c: the world is wrong ------------------------------------------------------------ */
+/* ---- error.c: the world is wrong ------------------------------------------------------------- */
 
 enum { RT_OK, RT_FAILED, RT_USAGE, RT_BAD_MODEL, RT_BAD_DATA, RT_BAD_WEIGHTS, RT_NO_ROOM };
 
@@ -27,7 +27,7 @@ extern const char *rt_program; /* name for messages: the last part of argv[0] */
 
 /* ---- memory.c: checked allocation for start-up and files; never in a step -------------------- */
 
-void *rt_alloc(size_t count, size_t size); /* zeroed; exit 6 on overflow or no memory */
+void *rt_alloc(size_t count, size_t size);             /* zeroed; exit 6 on overflow or no memory */
 void *rt_grow(void *array, size_t count, size_t size); /* realloc, likewise */
 char *rt_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* One arena, 64-byte aligned, huge pages asked for, every page touched. Checks bytes against what
@@ -45,9 +45,10 @@ bool rt_cgroup_folder(const char *controller, int up, char *folder, size_t size)
 bool rt_read_numbers(const char *folder, const char *name, const char *key, double *values,
                      int count);
 
-/* ---- parallel.c ------------------------------------------------------------------------------- */
+/* ---- parallel.c ------------------------------------------------------------------------------ */
 
-/* A pool of `threads` threads, the caller among them. 0: as many as affinity and cgroup quota give. */
+/* A pool of `threads` threads, the caller among them. 0: as many as affinity and cgroup quota give.
+ */
 RtPool *rt_pool_open(int threads);
 void rt_pool_close(RtPool *pool);
 int rt_pool_threads(const RtPool *pool);
@@ -56,21 +57,22 @@ int rt_default_threads(void);
 typedef void RtProfiler(RtKernel *kernel, int tasks, double seconds);
 extern RtProfiler *rt_profiler;
 
-/* ---- level.c ---------------------------------------------------------------------------------- */
+/* ---- level.c --------------------------------------------------------------------------------- */
 
 RtLevel rt_level(void); /* the level to use; see rt.h */
 const char *rt_level_name(RtLevel level);
 const char *rt_cpu_name(void);
 
-/* ---- rng.c ------------------------------------------------------------------------------------ */
+/* ---- rng.c ----------------------------------------------------------------------------------- */
 
-/* A permutation of 0..n-1 into order, a pure function of (seed, epoch, n): Fisher-Yates on Philox. */
+/* A permutation of 0..n-1 into order, a pure function of (seed, epoch, n): Fisher-Yates on Philox.
+ */
 void rt_shuffle(uint64_t seed, uint32_t epoch, uint64_t *order, size_t n);
 /* Initial value of one weight: count = product of dims numbers, keyed by seed and by the weight's
  * name, so that adding a layer does not change the others. */
 void rt_initialize(const RtWeight *weight, uint64_t seed, real *values);
 
-/* ---- file.c: whole or not at all --------------------------------------------------------------- */
+/* ---- file.c: whole or not at all ------------------------------------------------------------- */
 
 typedef struct RtOut RtOut;
 /* Opens path.tmp.PID beside path. Parent folders are made. */
@@ -87,12 +89,12 @@ void rt_make_folders(const char *path); /* like mkdir -p */
 const unsigned char *rt_map(const char *path, size_t limit, int code, size_t *bytes);
 void rt_unmap(const unsigned char *data, size_t bytes);
 
-/* ---- hash.c: <md5.h> of libmd and <xxhash.h> ---------------------------------------------------- */
+/* ---- hash.c: <md5.h> of libmd and <xxhash.h> ------------------------------------------------- */
 
 void rt_md5(const void *data, size_t bytes, char hex[33]);
 uint64_t rt_checksum(const void *data, size_t bytes); /* XXH3-64 */
 
-/* ---- json.c: the only runtime file with cJSON.h -------------------------------------------------- */
+/* ---- json.c: the only runtime file with cJSON.h ---------------------------------------------- */
 
 /* A strict reader (length-checked, depth limit 64, no duplicate keys, no trailing bytes) and a
  * writer. Readers return NULL/false on a wrong shape, so the caller can name its own place. */
@@ -101,16 +103,16 @@ RtJson *rt_json_parse(const char *text, size_t bytes, char *error, size_t error_
 void rt_json_free(RtJson *json);
 const RtJson *rt_json_get(const RtJson *object, const char *key);
 const RtJson *rt_json_at(const RtJson *array, size_t index); /* in an object: the index-th member */
-const RtJson *rt_json_next(const RtJson *member); /* the one after it, or NULL */
+const RtJson *rt_json_next(const RtJson *member);            /* the one after it, or NULL */
 const char *rt_json_key(const RtJson *member);
 size_t rt_json_count(const RtJson *array_or_object);
 bool rt_json_is_array(const RtJson *json);
-const char *rt_json_text(const RtJson *string);                   /* NULL if not a string */
-bool rt_json_integer(const RtJson *number, int64_t *value);       /* exact integers only */
+const char *rt_json_text(const RtJson *string);             /* NULL if not a string */
+bool rt_json_integer(const RtJson *number, int64_t *value); /* exact integers only */
 bool rt_json_number(const RtJson *number, double *value);
-void rt_json_write_string(FILE *out, const char *text);           /* quoted and escaped */
+void rt_json_write_string(FILE *out, const char *text); /* quoted and escaped */
 
-/* ---- tensors.c: a list of named arrays, the common coin of all weight and array files ------------- */
+/* ---- tensors.c: a list of named arrays, the common coin of all weight and array files -------- */
 
 typedef enum { RT_F32, RT_F64, RT_F16, RT_U8, RT_I32, RT_I64, RT_BOOL } RtType;
 enum { RT_MAX_RANK = 8 };
@@ -123,12 +125,12 @@ typedef struct {
     void *data; /* row-major, little-endian, owned */
 } RtArray;
 
-int64_t rt_array_count(const RtArray *array);       /* product of dims */
+int64_t rt_array_count(const RtArray *array); /* product of dims */
 size_t rt_type_size(RtType type);
 void rt_array_to_real(const RtArray *array, real *values); /* converts each element */
-void rt_array_free(RtArray *array);                 /* its name and data */
+void rt_array_free(RtArray *array);                        /* its name and data */
 
-/* ---- npy.c: .npy and, by <zip.h>, .npz ------------------------------------------------------------ */
+/* ---- npy.c: .npy and, by <zip.h>, .npz ------------------------------------------------------- */
 
 /* Reads x.npy, or member `member` ("x") of x.npz. limit: largest number of elements taken. Refuses
  * (exit `code`) objects, Fortran order with rank > 1, foreign byte order of types not listed,
@@ -137,10 +139,10 @@ RtArray rt_npy_read(const char *path, const char *member, int64_t limit, int cod
 bool rt_npz_has(const char *path, const char *member);
 /* NULL-terminated list of member names without ".npy"; caller frees the list and the names. */
 char **rt_npz_names(const char *path);
-void rt_npy_write(const char *path, const RtArray *array);                   /* atomic */
-void rt_npz_write(const char *path, const RtArray *arrays, size_t count);    /* atomic, stored */
+void rt_npy_write(const char *path, const RtArray *array);                /* atomic */
+void rt_npz_write(const char *path, const RtArray *arrays, size_t count); /* atomic, stored */
 
-/* ---- images.c: the only file with the JPEG header; png.c: the only one with png.h ------------------ */
+/* ---- images.c: the only file with the JPEG header; png.c: the only one with png.h ------------ */
 
 typedef struct {
     int width, height; /* of the file */
@@ -151,11 +153,12 @@ typedef struct {
  * channels (1 or 3) numbers in 0..255, unrounded, in rows from the top: resized as Keras's
  * image_dataset_from_directory does (RT_BILINEAR: half-pixel centres, no antialias; JPEG by the
  * fast integer DCT with fancy upsampling, as TensorFlow decodes) or as its load_img does
- * (RT_NEAREST: source floor((x + 0.5) * in / out); accurate DCT, as PIL decodes). Alpha is dropped, palettes are
- * expanded, 16 bits become 8, CMYK becomes RGB, grey becomes three equal channels and RGB becomes
- * grey by the ITU-R 601 weights, each as that function of Keras does. Returns false, with info->problem set, for anything that is
- * not a whole, valid picture; truncated data and decoder warnings count as invalid. At most 2^28
- * pixels. Thread-safe; no state between calls but the malloc'ed decoder it frees. */
+ * (RT_NEAREST: source floor((x + 0.5) * in / out); accurate DCT, as PIL decodes). Alpha is dropped,
+ * palettes are expanded, 16 bits become 8, CMYK becomes RGB, grey becomes three equal channels and
+ * RGB becomes grey by the ITU-R 601 weights, each as that function of Keras does. Returns false,
+ * with info->problem set, for anything that is not a whole, valid picture; truncated data and
+ * decoder warnings count as invalid. At most 2^28 pixels. Thread-safe; no state between calls but
+ * the malloc'ed decoder it frees. */
 bool rt_image_read(const char *path, int height, int width, int channels,
                    RtInterpolation interpolation, real *pixels, RtImageInfo *info);
 bool rt_image_decode(const unsigned char *data, size_t bytes, int height, int width, int channels,
@@ -167,39 +170,41 @@ bool rt_png_decode(const unsigned char *data, size_t bytes, int channels, unsign
 void rt_resize(const unsigned char *rows, int h, int w, int channels, int height, int width,
                RtInterpolation interpolation, real *pixels);
 
-/* ---- dataset.c: what there is to learn from --------------------------------------------------------- */
+/* ---- dataset.c: what there is to learn from -------------------------------------------------- */
 
 typedef struct {
     size_t count;
-    char **paths;       /* NULL for arrays */
-    int *labels;        /* class of each picture; NULL for arrays */
-    char **classes;     /* names, in label order; NULL for arrays */
+    char **paths;   /* NULL for arrays */
+    int *labels;    /* class of each picture; NULL for arrays */
+    char **classes; /* names, in label order; NULL for arrays */
     int class_count;
-    RtArray x, y;       /* arrays: all pictures and their labels as given (data NULL for folders) */
-    char **problems;    /* loader.c: why a picture cannot be read, "" once the user knows, NULL: it
-                         * can be read or is untried; NULL: no loader was opened yet */
-    size_t skipped;     /* pictures that could not be read so far (loader.c counts) */
+    RtArray x, y;    /* arrays: all pictures and their labels as given (data NULL for folders) */
+    char **problems; /* loader.c: why a picture cannot be read, "" once the user knows, NULL: it
+                      * can be read or is untried; NULL: no loader was opened yet */
+    size_t skipped;  /* pictures that could not be read so far (loader.c counts) */
 } RtData;
 
 /* Folder of class folders (sorted by name in code-point order; nested folders are walked; names
- * beginning with a dot are passed over; .jpg .jpeg .png in any case), or .npz with x and y. A folder
- * that holds train/ and (validation/ or val/ or test/) is two: see rt_data_open_pair. Exit 4 with what was looked for when there is no picture, an empty class, or one class only.
- * need_labels false: any folder or npz without y will do (features, predict). */
+ * beginning with a dot are passed over; .jpg .jpeg .png in any case), or .npz with x and y. A
+ * folder that holds train/ and (validation/ or val/ or test/) is two: see rt_data_open_pair. Exit 4
+ * with what was looked for when there is no picture, an empty class, or one class only. need_labels
+ * false: any folder or npz without y will do (features, predict). */
 RtData *rt_data_open(const char *path, const RtModel *model, bool need_labels);
-/* Training and validation sides of --data DIR with --validation DIR (may be NULL) or --validation-split
- * F (0: none; then train/ and validation/ inside DIR are used if they exist). The split shuffles by
- * seed and takes the last int(F * count), as Keras does. *validation is NULL when there is none.
- * Both sides must have the same classes (exit 4 with the difference). */
+/* Training and validation sides of --data DIR with --validation DIR (may be NULL) or
+ * --validation-split F (0: none; then train/ and validation/ inside DIR are used if they exist).
+ * The split shuffles by seed and takes the last int(F * count), as Keras does. *validation is NULL
+ * when there is none. Both sides must have the same classes (exit 4 with the difference). */
 void rt_data_open_pair(const char *path, const char *validation, double split, uint64_t seed,
                        const RtModel *model, RtData **train, RtData **validation_side);
 void rt_data_close(RtData *data);
-/* labels.c: numbers of one label: 1 (sparse), as many as the model has outputs (others), 0 (none). */
+/* labels.c: numbers of one label: 1 (sparse), as many as the model has outputs (others), 0 (none).
+ */
 int rt_label_size(const RtModel *model, RtLoss loss);
 /* The classes must fit the model's output (binary: 2 classes for 1 unit; categorical: as many as
  * units): exit 4 with both numbers. */
 void rt_data_check(const RtData *data, const RtModel *model, RtLoss loss);
 
-/* ---- loader.c: batches, decoded beside the computing ------------------------------------------------- */
+/* ---- loader.c: batches, decoded beside the computing ----------------------------------------- */
 
 typedef struct {
     int n;                  /* rows filled; 0: the epoch is over */
@@ -211,8 +216,9 @@ typedef struct RtLoader RtLoader;
 /* Serves data in batches of `batch` rows through room (model->batch_bytes at batch_offset of the
  * arena: two halves, one filled while the other is used). Decoding threads run beside; pictures
  * that cannot be read are named (rt_warn, once each), counted and left out, or end the program with
- * exit 4 if strict; a run whose pictures are all unreadable ends with exit 4. y is filled as the loss wants it (label 0/1 or class number as one number, one-hot, or
- * rows of the array y). loss RT_LOSS_NONE: no labels. */
+ * exit 4 if strict; a run whose pictures are all unreadable ends with exit 4. y is filled as the
+ * loss wants it (label 0/1 or class number as one number, one-hot, or rows of the array y). loss
+ * RT_LOSS_NONE: no labels. */
 RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss loss, char *room,
                          size_t room_bytes, bool strict);
 /* Begins an epoch over order[0..count-1] (indices into data, copied; NULL: 0,1,2,…), at position
@@ -227,10 +233,10 @@ size_t rt_loader_bytes(const RtModel *model, int batch, int label_size);
 
 /* One dataset that the reader found, by its place in the file. */
 typedef struct {
-    char *layer;   /* layer name (legacy: the group; v3: attribute `name` of vars, or NULL) */
-    char *path;    /* full path of the dataset */
-    char *name;    /* last part: "kernel:0", "block1_conv1_W_1:0", "0" */
-    int index;     /* position among its layer's weights */
+    char *layer; /* layer name (legacy: the group; v3: attribute `name` of vars, or NULL) */
+    char *path;  /* full path of the dataset */
+    char *name;  /* last part: "kernel:0", "block1_conv1_W_1:0", "0" */
+    int index;   /* position among its layer's weights */
     int rank;
     int64_t dims[RT_MAX_RANK];
 } RtH5Entry;
@@ -318,8 +324,8 @@ typedef struct {
     char **classes; /* NULL if it names none */
     int class_count;
     char *phase;
-    int epoch;         /* epochs finished in that phase */
-    double val_loss;   /* NaN if there was none */
+    int epoch;       /* epochs finished in that phase */
+    double val_loss; /* NaN if there was none */
     char *model_hash;
 } RtSaved;
 
@@ -330,7 +336,7 @@ void rt_saved_free(RtSaved *saved);
 void rt_saved_write(const RtModel *model, const char *arena, const char *path,
                     const RtSaved *about);
 
-/* ---- options.c: the command line of a generated program ---------------------------------------------------------- */
+/* ---- options.c: the command line of a generated program -------------------------------------- */
 
 typedef struct {
     const char *command;
@@ -347,7 +353,7 @@ typedef struct {
  * option on a mistake. Returns false when --help or --version was answered. */
 bool rt_options_parse(const RtModel *model, int argc, char **argv, RtOptions *options);
 
-/* ---- metrics.c --------------------------------------------------------------------------------------------------- */
+/* ---- metrics.c ------------------------------------------------------------------------------- */
 
 /* Number of rows that Keras's "accuracy" counts as right (keras.md 5.4): one unit: y == (p > 0.5);
  * sparse labels or one-hot by argmax, the first on ties. */
@@ -383,7 +389,7 @@ void rt_log_names_close(RtLogNames *names);
 /* Fills logs (names->count) with the means; returns how many. */
 int rt_meter_logs(const RtMeter *meter, const RtLogNames *names, bool validation, RtLog *logs);
 
-/* ---- progress.c: Keras's bar on a terminal, one line an epoch elsewhere; on stderr ------------------------------- */
+/* ---- progress.c: Keras's bar on a terminal, one line an epoch elsewhere; on stderr ----------- */
 
 /* A NULL progress shows nothing. rt_progress_step allocates nothing. */
 
@@ -394,7 +400,7 @@ void rt_progress_close(RtProgress *progress, const RtLog *logs, int count); /* t
 void rt_progress_clear(void); /* erase an open bar before another line is printed */
 double rt_seconds(void);      /* monotonic clock */
 
-/* ---- session.c: a model with its arena and threads, shared by the commands ---------------------------------------- */
+/* ---- session.c: a model with its arena and threads, shared by the commands ------------------- */
 
 typedef struct {
     const RtModel *model;
@@ -409,53 +415,57 @@ typedef struct {
 
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options);
 void rt_session_close(RtSession *session);
-/* Fills the weights for evaluate, predict and features: from --weights; else from best.safetensors or
- * last.safetensors in runs/NAME; else, if the program has no phases, from the bases' own files.
+/* Fills the weights for evaluate, predict and features: from --weights; else from best.safetensors
+ * or last.safetensors in runs/NAME; else, if the program has no phases, from the bases' own files.
  * Says on stderr which. Returns what a file of this program says of itself, or NULL. */
 RtSaved *rt_session_load(RtSession *session);
 size_t rt_weight_count(const RtWeight *weight); /* product of its dims */
-void rt_clear_slots(const RtSession *session, const RtPhase *phase); /* an optimizer without memory */
+void rt_clear_slots(const RtSession *session,
+                    const RtPhase *phase); /* an optimizer without memory */
 const RtPhase *rt_find_phase(const RtModel *model, const char *name); /* NULL if there is none */
 
-/* ---- signals.c: SIGINT and SIGTERM ----------------------------------------------------------------------------------- */
+/* ---- signals.c: SIGINT and SIGTERM ----------------------------------------------------------- */
 
 /* A signal removes unfinished files and ends the program with 128 + its number. If graceful, the
- * first one only asks: rt_signal tells its number (0: none yet), and the command comes to a stop. */
+ * first one only asks: rt_signal tells its number (0: none yet), and the command comes to a stop.
+ */
 void rt_signals_open(bool graceful);
 int rt_signal(void);
 
-/* ---- commands: each returns the exit code --------------------------------------------------------------------------- */
+/* ---- commands: each returns the exit code ---------------------------------------------------- */
 
-int rt_train(RtSession *session);     /* train.c */
-int rt_evaluate(RtSession *session);  /* evaluate.c */
+int rt_train(RtSession *session);    /* train.c */
+int rt_evaluate(RtSession *session); /* evaluate.c */
 /* Loss (with regularization) and correct answers of a phase over what the loader serves from its
  * start. Stops early on a signal. tally, if not NULL: (classes) pictures and right ones of each. */
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
                    const RtLogNames *names, size_t (*tally)[2]);
-int rt_predict(RtSession *session);   /* predict.c */
+int rt_predict(RtSession *session); /* predict.c */
 /* Rows of outputs as an array of the model's output shape; rows stay the caller's. */
 RtArray rt_output_array(const RtModel *model, real *rows, int64_t count);
-int rt_features(RtSession *session);  /* features.c */
-int rt_bench(RtSession *session);     /* bench.c */
+int rt_features(RtSession *session); /* features.c */
+int rt_bench(RtSession *session);    /* bench.c */
 
-/* ---- history.c: history.csv, in the form of Keras's CSVLogger --------------------------------------------------------- */
+/* ---- history.c: history.csv, in the form of Keras's CSVLogger -------------------------------- */
 
 typedef struct RtHistory RtHistory;
 RtHistory *rt_history_open(void);
 /* Adds an epoch (counted from 0 over all phases); copies logs. */
 void rt_history_add(RtHistory *history, const char *phase, int epoch, const RtLog *logs, int count);
-void rt_history_write(const RtHistory *history, const char *path); /* all epochs so far, atomically */
+void rt_history_write(const RtHistory *history,
+                      const char *path); /* all epochs so far, atomically */
 void rt_history_close(RtHistory *history);
 
-/* ---- trace.c: what --trace writes --------------------------------------------------------------------------------------- */
+/* ---- trace.c: what --trace writes ------------------------------------------------------------ */
 
 /* losses (steps), out (n, output), every weight, every slot of the phase, to an .npz file. */
 void rt_trace_write(const char *path, const RtModel *model, const RtPhase *phase, char *arena,
                     const double *losses, size_t steps, real *out, int n);
 
-/* summary.c: Keras's table (keras.md 7.3). Shared with tlc. trainable: per layer 'Y', 'N' or '-', or
- * NULL for no such column. width: of the terminal; 80 if not one. */
+/* summary.c: Keras's table (keras.md 7.3). Shared with tlc. trainable: per layer 'Y', 'N' or '-',
+ * or NULL for no such column. width: of the terminal; 80 if not one. */
 void rt_print_summary(FILE *out, const char *name, const RtLayer *layers, int count,
-                      const char *trainable, int64_t trainable_params, bool expand_bases, int width);
+                      const char *trainable, int64_t trainable_params, bool expand_bases,
+                      int width);
 
 #endif

@@ -73,7 +73,7 @@ static const Option options_table[] = {
 };
 enum { OPTIONS = sizeof options_table / sizeof *options_table };
 
-/* ---- Help ----------------------------------------------------------------------------------- */
+/* ---- Help ------------------------------------------------------------------------------------ */
 
 static void print_general_help(const RtModel *model)
 {
@@ -260,8 +260,7 @@ static int take_option(RtOptions *options, const Command *command, int argc, cha
     return i;
 }
 
-/* ---- What must be there, and what excludes what -----------------------------------------------
- */
+/* ---- What must be there, and what excludes what ---------------------------------------------- */
 
 static void check_phase(const RtModel *model, const char *name)
 {

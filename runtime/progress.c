@@ -16,7 +16,7 @@ static const double INTERVAL = 0.05; /* between two drawings */
 
 struct RtProgress {
     const char *title;
-    size_t steps, done, first;             /* first: `done` at the first call */
+    size_t steps, done, first;            /* first: `done` at the first call */
     double start, first_done, last_drawn; /* moments */
     bool terminal;
 };

@@ -32,7 +32,7 @@ typedef float real;
 
 enum { RT_LANES = 16 }; /* channels in a block of the blocked layout [n][C/16][H][W][16] */
 
-/* ---- ISA levels (level.c) ------------------------------------------------------------------ */
+/* ---- ISA levels (level.c) -------------------------------------------------------------------- */
 
 /* Kernels are compiled once a level; the highest that CPU and OS offer is used, or the one that
  * TLC_LEVEL=generic|avx2|avx512 names, if the machine has it (exit 2 if not). */
@@ -41,24 +41,24 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_LEVELS } RtLevel;
 #if defined __x86_64__ && !defined RT_DOUBLE
 #define RT_HAS_X86_LEVELS 1
 #define RT_TARGET_AVX2 __attribute__((target("avx2,fma")))
-#define RT_TARGET_AVX512 \
-    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
+#define RT_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
 #endif
 
-/* ---- A run, and a kernel call -------------------------------------------------------------- */
+/* ---- A run, and a kernel call ---------------------------------------------------------------- */
 
 typedef struct RtPool RtPool;
 
 /* What a step may know of the run. The driver fills it; generated code reads it. */
 typedef struct RtRun {
-    char *arena;            /* model->arena_bytes, 64-byte aligned */
-    RtPool *pool;           /* the threads */
-    const void *kernels;    /* the generated file's table of kernels for the level in use */
-    uint64_t seed;          /* of the run: --seed */
-    uint32_t epoch;         /* counted from 0 over all phases */
-    uint64_t step;          /* optimizer steps taken in this phase before this one */
-    const uint64_t *sample; /* (n): index in the data set of each row of the batch; keys randomness */
-    real learning_rate;     /* of this step */
+    char *arena;         /* model->arena_bytes, 64-byte aligned */
+    RtPool *pool;        /* the threads */
+    const void *kernels; /* the generated file's table of kernels for the level in use */
+    uint64_t seed;       /* of the run: --seed */
+    uint32_t epoch;      /* counted from 0 over all phases */
+    uint64_t step;       /* optimizer steps taken in this phase before this one */
+    const uint64_t
+        *sample;        /* (n): index in the data set of each row of the batch; keys randomness */
+    real learning_rate; /* of this step */
 } RtRun;
 
 enum { RT_INPUTS = 8, RT_OUTPUTS = 4 };
@@ -82,20 +82,21 @@ void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call); /* parallel.c
 
 /* ---- Sums (reduce.c) ------------------------------------------------------------------------- */
 
-double rt_mean(const real *values, int n);                  /* in double, from the first on */
-double rt_sum_squares(const real *values, size_t count);    /* likewise */
+double rt_mean(const real *values, int n);               /* in double, from the first on */
+double rt_sum_squares(const real *values, size_t count); /* likewise */
 
-/* ---- Random numbers (rng.c) ---------------------------------------------------------------- */
+/* ---- Random numbers (rng.c) ------------------------------------------------------------------ */
 
 /* Four 32-bit words, a pure function of its arguments: Philox4x32-10 (Salmon, Moraes, Dror, Shaw,
  * "Parallel random numbers: as easy as 1, 2, 3", SC'11), key (seed), counter (index, purpose,
  * sample, epoch). `purpose` is a stream number that the compiler gives to each random node. */
-void rt_random4(const RtRun *run, uint32_t purpose, uint64_t sample, uint32_t index, uint32_t out[4]);
+void rt_random4(const RtRun *run, uint32_t purpose, uint64_t sample, uint32_t index,
+                uint32_t out[4]);
 
 /* A word as a number in [0, 1): the top 24 bits, so that float and double builds agree. */
 static inline real rt_unit(uint32_t word) { return (real)(word >> 8) * (real)(1.0 / 16777216.0); }
 
-/* ---- The model's table ---------------------------------------------------------------------- */
+/* ---- The model's table ----------------------------------------------------------------------- */
 
 typedef enum {
     RT_INIT_ZEROS,
@@ -117,23 +118,24 @@ typedef struct {
 
 /* One layer, in the order of Keras's model.layers; the layers of a base follow their base. */
 typedef struct {
-    const char *name, *type;           /* "block1_conv1", "Conv2D" (Keras's class name) */
-    int base;                          /* index in bases[] of the base it belongs to, or -1 */
-    int rank;                          /* of the output, batch included */
-    int dims[4];                       /* dims[0] is 0: the batch */
-    int64_t params;                    /* of this layer alone */
-    int first_weight, weights;         /* its run in weights[] */
+    const char *name, *type;   /* "block1_conv1", "Conv2D" (Keras's class name) */
+    int base;                  /* index in bases[] of the base it belongs to, or -1 */
+    int rank;                  /* of the output, batch included */
+    int dims[4];               /* dims[0] is 0: the batch */
+    int64_t params;            /* of this layer alone */
+    int first_weight, weights; /* its run in weights[] */
 } RtLayer;
 
 /* A pretrained network inside the model. */
 typedef struct {
-    const char *name;    /* "vgg16": as freeze patterns and whole-model files name it */
-    const char *weights; /* "imagenet", a path, or NULL: start from initial values */
-    const char *file, *url, *md5;       /* official file of "imagenet"; NULL otherwise */
-    int layer;                          /* index in layers[] of the row that stands for the base */
-    int first_layer, layer_count;       /* its layers in layers[] */
-    const char *const *official_layers; /* every weighted layer of the whole network, in order, with */
-    int official_count;                 /* the top: tells "missing" from "left out on purpose" */
+    const char *name;             /* "vgg16": as freeze patterns and whole-model files name it */
+    const char *weights;          /* "imagenet", a path, or NULL: start from initial values */
+    const char *file, *url, *md5; /* official file of "imagenet"; NULL otherwise */
+    int layer;                    /* index in layers[] of the row that stands for the base */
+    int first_layer, layer_count; /* its layers in layers[] */
+    const char *const
+        *official_layers; /* every weighted layer of the whole network, in order, with */
+    int official_count;   /* the top: tells "missing" from "left out on purpose" */
 } RtBase;
 
 /* An optimizer slot: as large as its weight, zero at the start of a phase. */
@@ -157,7 +159,8 @@ typedef void RtInfer(const RtRun *run, const real *x, int n, real *out);
 
 /* The same, and the loss of every picture against y (n, label_size) to loss (n), without
  * regularisers. */
-typedef void RtEvaluate(const RtRun *run, const real *x, const real *y, int n, real *out, real *loss);
+typedef void RtEvaluate(const RtRun *run, const real *x, const real *y, int n, real *out,
+                        real *loss);
 
 /* One training step on n <= batch pictures: forward in training mode, backward, update. Writes the
  * outputs of the training-mode forward to out (n, output_size) and returns the mean loss of the
@@ -174,8 +177,8 @@ typedef struct {
     const char *optimizer; /* "RMSprop" */
     double learning_rate;
     RtLoss loss;
-    const char *loss_name;       /* as in the JSON */
-    const char *const *metrics;  /* NULL-terminated, as in the JSON: "accuracy", "acc" */
+    const char *loss_name;          /* as in the JSON */
+    const char *const *metrics;     /* NULL-terminated, as in the JSON: "accuracy", "acc" */
     const unsigned char *trainable; /* a flag for each of weights[] */
     const RtSlot *slots;
     int slot_count;
@@ -183,25 +186,25 @@ typedef struct {
     RtTrain *train;
     RtEvaluate *evaluate;
     double (*regularization)(const RtRun *run); /* sum of the penalties, or NULL */
-    int64_t step_macs; /* multiply-adds of one full step */
+    int64_t step_macs;                          /* multiply-adds of one full step */
 } RtPhase;
 
 typedef enum { RT_BILINEAR, RT_NEAREST } RtInterpolation;
 
 typedef struct {
-    int abi;          /* RT_ABI */
-    const char *name; /* a C identifier */
-    const char *hash; /* 64 hex digits: SHA-256 of the graph, without weights' values */
-    const char *tlc;  /* version of the compiler */
-    const char *preprocessing;     /* what the model does to pixels, one line, kept with the weights */
-    int height, width, channels;   /* of the input */
-    RtInterpolation interpolation; /* how pictures are brought to that size */
+    int abi;                   /* RT_ABI */
+    const char *name;          /* a C identifier */
+    const char *hash;          /* 64 hex digits: SHA-256 of the graph, without weights' values */
+    const char *tlc;           /* version of the compiler */
+    const char *preprocessing; /* what the model does to pixels, one line, kept with the weights */
+    int height, width, channels;     /* of the input */
+    RtInterpolation interpolation;   /* how pictures are brought to that size */
     int output_rank, output_dims[4]; /* dims[0] is 0 */
-    int output_size;               /* product of the others */
-    RtLoss head;                   /* what predict prints: BINARY: one sigmoid unit, CATEGORICAL: scores
-                                    * of classes, MEAN_SQUARED_ERROR: plain numbers */
-    int imagenet_classes;          /* 1: the output is an untouched ImageNet top */
-    int infer_batch;               /* capacity of infer and of every evaluate */
+    int output_size;                 /* product of the others */
+    RtLoss head;          /* what predict prints: BINARY: one sigmoid unit, CATEGORICAL: scores
+                           * of classes, MEAN_SQUARED_ERROR: plain numbers */
+    int imagenet_classes; /* 1: the output is an untouched ImageNet top */
+    int infer_batch;      /* capacity of infer and of every evaluate */
     RtPrepare *prepare_infer;
     RtInfer *infer;
     int64_t infer_macs; /* a picture */

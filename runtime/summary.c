@@ -24,7 +24,7 @@ typedef struct {
 
 static const Align alignment[COLUMNS] = {LEFT, LEFT, RIGHT, CENTER};
 
-/* ---- Widths --------------------------------------------------------------------------------- */
+/* ---- Widths ---------------------------------------------------------------------------------- */
 
 /* Takes what the table is too wide by from the columns in equal parts, rounded half to even, as
  * rich's ratio_reduce does. */
@@ -54,7 +54,7 @@ static Layout choose_layout(bool with_trainable, int terminal)
     return layout;
 }
 
-/* ---- Cells ---------------------------------------------------------------------------------- */
+/* ---- Cells ----------------------------------------------------------------------------------- */
 
 /* Characters of the first `bytes` bytes: UTF-8 continuation bytes do not count. */
 static int count_characters(const char *text, int bytes)
@@ -128,7 +128,7 @@ static void print_cell_line(FILE *out, const Cell *cell, int line, int width, Al
     fprintf(out, "%*s%.*s%s%*s", before, "", bytes, text, mark, spaces - before, "");
 }
 
-/* ---- Rows ----------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 static void print_rule(FILE *out, const Layout *layout, const char *const parts[4])
 {

@@ -35,8 +35,7 @@ static bool has_enough(const Training *training)
     return rt_signal() || (limit && training->steps >= (size_t)limit);
 }
 
-/* ---- A step, an epoch -------------------------------------------------------------------------
- */
+/* ---- A step, an epoch ------------------------------------------------------------------------ */
 
 static _Noreturn void die_not_finite(const Training *training, double loss)
 {
@@ -87,8 +86,7 @@ static bool run_epoch(Training *training, RtMeter *meter, RtProgress *progress)
     }
 }
 
-/* ---- Between epochs ----------------------------------------------------------------------------
- */
+/* ---- Between epochs -------------------------------------------------------------------------- */
 
 static double find_log(const RtLog *logs, int count, const char *name)
 {
@@ -173,8 +171,7 @@ static void train_epoch(Training *training)
     session->run.epoch++;
 }
 
-/* ---- A phase -----------------------------------------------------------------------------------
- */
+/* ---- A phase --------------------------------------------------------------------------------- */
 
 static RtLoader *open_loader(const Training *training, RtData *data, int batch)
 {
@@ -212,8 +209,7 @@ static void run_phase(Training *training, const RtPhase *phase)
     rt_log_names_close(&training->names);
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------
- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static bool is_chosen(const Training *training, const RtPhase *phase)
 {

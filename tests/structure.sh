@@ -2,6 +2,7 @@
 # The rules of the house that a program can check: who may include what, that every op has a test, how
 # long files are.
 set -u
+export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
 
 # report NAME FINDINGS: ok when there are none.
