@@ -1,10 +1,10 @@
 /* level.c: what every kernel may use, printed once for each ISA level of the generated file.
  *
- * How templates work: a section begins with a line "//% name" and ends with the next one. Words that
- * begin with $ are placeholders, which the op's emit hook sets; $name is the kernel's name. What
+ * How templates work: a section begins with a line "//% name" and ends with the next one. Words
+ * that begin with $ are placeholders, which the op's emit hook sets; $name is the kernel's name. What
  * stands before the first section is not printed: it gives the placeholders example values, so that
- * the template compiles by itself. There is no control flow in templates: the op picks a section, or
- * the C compiler folds `if (PAD)` over an enum of constants. */
+ * the template compiles by itself. There is no control flow in templates: the op picks a section,
+ * or the C compiler folds `if (PAD)` over an enum of constants. */
 #ifndef LEVEL_C
 #define LEVEL_C
 #include "rt.h"
@@ -18,8 +18,8 @@
 
 //% level
 /* A level is one compilation of the kernels: TARGET lets the compiler use the level's instructions,
- * Vec is its vector of VL numbers, and a block of RT_LANES channels is BV of them. A convolution keeps
- * a tile of TILE_PIXELS x TILE_BLOCKS blocks of results in registers. */
+ * Vec is its vector of VL numbers, and a block of RT_LANES channels is BV of them. A convolution
+ * keeps a tile of TILE_PIXELS x TILE_BLOCKS blocks of results in registers. */
 #define NAME_(function, suffix) function##_##suffix
 #define NAME__(function, suffix) NAME_(function, suffix)
 #define NAME(function) NAME__(function, LEVEL_SUFFIX)
@@ -38,7 +38,8 @@ enum { NAME(VL_) = 4, NAME(TILE_PIXELS_) = 3, NAME(TILE_BLOCKS_) = 1 };
 #define BV (RT_LANES / VL)
 #define TILE_PIXELS NAME(TILE_PIXELS_)
 #define TILE_BLOCKS NAME(TILE_BLOCKS_)
-typedef real Vec __attribute__((vector_size(NAME(VL_) * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real Vec
+    __attribute__((vector_size(NAME(VL_) * sizeof(real)), aligned(sizeof(real)), may_alias));
 
 /* Short names stand before what they name: the file is read again for each level. */
 #define load NAME(load)
@@ -63,7 +64,8 @@ INLINE void zero_halo(real *plane, int first, int last, int height, int width, i
     const size_t row = (size_t)padded_width * lanes;
     if (first == 0) memset(plane, 0, top * row * sizeof(real));
     if (last == height)
-        memset(plane + (top + height) * row, 0, (padded_height - top - height) * row * sizeof(real));
+        memset(plane + (top + height) * row, 0,
+               (padded_height - top - height) * row * sizeof(real));
     for (int h = first; h < last && left + right > 0; h++) {
         real *line = plane + (top + h) * row;
         memset(line, 0, (size_t)left * lanes * sizeof(real));
@@ -72,9 +74,10 @@ INLINE void zero_halo(real *plane, int first, int last, int height, int width, i
 }
 
 //% file_macros
-/* SHAPE(X, …) names the numbers of a tensor: XH x XW pixels of XC channels, XV of them in a pixel's
- * lanes, in XB planes of XHP x XWP pixels with a halo of zeros above (XT) and to the left (XL).
- * XROW, XPLANE and XSIZE count the numbers in a row, a plane and a picture. AT is a pixel's place. */
+/* SHAPE(X, …) names the numbers of a tensor: XH x XW pixels of XC channels, XV of them in a
+ * pixel's lanes, in XB planes of XHP x XWP pixels with a halo of zeros above (XT) and to the left (XL).
+ * XROW, XPLANE and XSIZE count the numbers in a row, a plane and a picture. AT is a pixel's
+ * place. */
 #define SHAPE_(X, h, w, c, v, t, l, hp, wp, b, size)                                               \
     enum {                                                                                         \
         X##H = h, X##W = w, X##C = c, X##V = v, X##T = t, X##L = l, X##HP = hp, X##WP = wp,        \
@@ -82,6 +85,7 @@ INLINE void zero_halo(real *plane, int first, int last, int height, int width, i
     }
 #define SHAPE(X, ...) SHAPE_(X, __VA_ARGS__)
 #define AT(X, x, n, block, h, w)                                                                   \
-    ((x) + (size_t)(n) * X##SIZE + (size_t)(block) * X##PLANE + ((h) + X##T) * X##ROW + ((w) + X##L) * X##V)
+    ((x) + (size_t)(n) * X##SIZE + (size_t)(block) * X##PLANE + ((h) + X##T) * X##ROW +            \
+     ((w) + X##L) * X##V)
 //% end
 #endif
