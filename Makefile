@@ -153,3 +153,12 @@ uninstall:
 	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/tlc share/tlc) 2>/dev/null
 
 .PHONY: demo fuzz fuzzers install uninstall
+
+# ---- Measurements --------------------------------------------------------------------------------
+
+# BENCH_FLAGS: options of bench/run.py, such as "--rounds 20 --peers tlc".
+bench: packages-parity
+	$(MAKE) all
+	bench/run $(BENCH_FLAGS)
+
+.PHONY: bench
