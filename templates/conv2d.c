@@ -29,7 +29,7 @@ INLINE void TILE($name)(const int rows, const int columns, const int blocks, int
     SHAPE(X, $X);
     SHAPE(Y, $Y);
     enum { RUN = DW == 1 ? S * XV : XV, RUNS = DW == 1 ? 1 : S }; /* neighbours in x and kernel */
-    const Places places = {columns, SH * XROW, SW * XV, 1, GROUP, RT_LANES};
+    const Places places = {columns, SH * XROW, SW * XV, 1, GROUP, RT_LANES, 0};
     const int vectors = blocks * BV, end = c + $planes < XB ? c + $planes : XB;
     Vec tile[TILE_VECTORS];
     UNROLL for (int i = 0; i < rows * columns * vectors; i++) tile[i] = (Vec){0};

@@ -19,7 +19,7 @@ INLINE void TILE($name)(const int rows, const int blocks, int lines, int columns
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    const Places places = {rows, 0, 1, SW * XV, YV, YPLANE};
+    const Places places = {rows, 0, 1, SW * XV, YV, YPLANE, 0};
     const int vectors = blocks * BV;
     Vec tile[TILE_VECTORS];
     UNROLL for (int i = 0; i < rows * vectors; i++) tile[i] = (Vec){0};

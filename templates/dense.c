@@ -64,7 +64,7 @@ INLINE void add_rows(real *sum, int columns, const real *w, size_t stride, const
  * leaves often, are not read. */
 INLINE void FEW($name)(const real *x, const real *w, const real *bias, real *y, int columns)
 {
-    enum { IN = $in, OUT = $out, PART = 4 * DEPTH, AHEAD = 8, LINE = 64 / sizeof(real) };
+    enum { IN = $in, OUT = $out, PART = 4 * DEPTH, AHEAD = 8 };
     real total[$panel] = {0};
     for (int k = 0; k < IN; k += PART) {
         int places[PART + AHEAD + 4] = {0};
@@ -75,7 +75,7 @@ INLINE void FEW($name)(const real *x, const real *w, const real *bias, real *y, 
         for (int i = 0; i < found; i += 4) {
             for (int j = i + AHEAD; j < i + AHEAD + 4; j++)
                 for (int c = 0; c < columns; c += LINE)
-                    __builtin_prefetch(w + (size_t)(k + places[j]) * OUT + c);
+                    __builtin_prefetch(w + (size_t)(k + places[j]) * OUT + c, 0, 2);
             add_rows(sum, columns, w + (size_t)k * OUT, OUT, places + i, values + i);
         }
         for (int c = 0; c < columns; c++) total[c] += sum[c];
@@ -142,13 +142,13 @@ KERNEL($name)
                 real *to = y + (size_t)i * OUT + c;
                 if (OUT % TILE_COLUMNS != 0 && c1 - c < TILE_COLUMNS) {
                     copy_part(w_part, TILE_COLUMNS, weights, OUT, depth, c1 - c);
-                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, DEPTH, 1, TILE_COLUMNS, RT_LANES}, k, depth,
+                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, DEPTH, 1, TILE_COLUMNS, RT_LANES, 0}, k, depth,
                                 x_part, w_part, more, height, c1 - c, to);
                 } else if (part)
-                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, DEPTH, 1, OUT, RT_LANES}, k, depth,
+                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, DEPTH, 1, OUT, RT_LANES, DEPTH * OUT}, k, depth,
                                 x_part, weights, more, height, TILE_COLUMNS, to);
                 else
-                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, IN, 1, OUT, RT_LANES}, k, depth, from,
+                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, IN, 1, OUT, RT_LANES, DEPTH * OUT}, k, depth, from,
                                 weights, more, HEIGHT, TILE_COLUMNS, to);
             }
         }

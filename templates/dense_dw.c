@@ -45,10 +45,10 @@ KERNEL($name)
                 for (int i = 0; i < ALL; i += HEIGHT) {
                     real *to = sum + i * $panel + c - c0;
                     if (OUT % TILE_COLUMNS != 0 && part)
-                        TILE($name)(HEIGHT, (Places){HEIGHT, 0, 1, ALL, TILE_COLUMNS, RT_LANES}, depth,
+                        TILE($name)(HEIGHT, (Places){HEIGHT, 0, 1, ALL, TILE_COLUMNS, RT_LANES, 0}, depth,
                                     x_part + i, dy_part, to);
                     else
-                        TILE($name)(HEIGHT, (Places){HEIGHT, 0, 1, ALL, OUT, RT_LANES}, depth,
+                        TILE($name)(HEIGHT, (Places){HEIGHT, 0, 1, ALL, OUT, RT_LANES, 0}, depth,
                                     x_part + i, from, to);
                 }
             }

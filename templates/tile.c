@@ -16,6 +16,7 @@
 #define TILE(name) TILE_(name)
 #define BAND_(name) NAME(name##_band)
 #define BAND(name) BAND_(name)
+#define LINE (int)(64 / sizeof(real)) /* numbers in a line of the cache */
 #define TILE_VECTORS (TILE_PIXELS * TILE_BLOCKS * BV)
 #define Places NAME(Places)
 #define add_products NAME(add_products)
@@ -23,10 +24,10 @@
 /* Where a tile's factors lie, in numbers. Factor a of its row i is row_step * (i / columns) +
  * column_step * (i % columns) behind the first; factors b of its vectors follow one another within a
  * block of channels, block_step from one to the next. The next product's factors follow after a_step
- * and b_step. */
+ * and b_step. Unless `ahead` is 0, the factors b that lie so much further are fetched into the cache. */
 typedef struct {
     int columns;
-    size_t row_step, column_step, a_step, b_step, block_step;
+    size_t row_step, column_step, a_step, b_step, block_step, ahead;
 } Places;
 
 /* tile[i][j] += sum over `count` of a[i] * b[j]. All but count, a and b are constants. */
@@ -35,6 +36,9 @@ INLINE void add_products(Vec *tile, const int rows, const int vectors, const Pla
 {
     ROLL for (int k = 0; k < count; k++, a += places.a_step, b += places.b_step) {
         Vec factors[TILE_VECTORS];
+        if (places.ahead)
+            UNROLL for (int j = 0; j < vectors; j += LINE / VL)
+                __builtin_prefetch(b + places.ahead + j * VL, 0, 2);
         UNROLL for (int j = 0; j < vectors; j++)
             factors[j] = load(b + j / BV * places.block_step + j % BV * VL);
         UNROLL for (int i = 0; i < rows; i++)
