@@ -203,6 +203,16 @@ static bool is_result(const Graph *g, const Node *n)
     return false;
 }
 
+static bool is_made(const Graph *g, const Tensor *t)
+{
+    for (int i = 0; t->producer && i < g->node_count; i++) {
+        if (g->nodes[i] != t->producer) continue;
+        for (int o = 0; o < t->producer->out_count; o++)
+            if (t->producer->out[o] == t) return true;
+    }
+    return false;
+}
+
 void remove_dead(Graph *g)
 {
     for (int i = g->node_count - 1; i >= 0; i--)
@@ -210,13 +220,10 @@ void remove_dead(Graph *g)
     int kept = 0;
     for (int i = 0; i < g->tensor_count; i++) {
         Tensor *t = g->tensors[i];
-        const Node *maker = t->producer;
-        bool alive = t->user_count > 0 || t == g->x || t == g->y || t == g->output || t == g->loss;
-        for (int j = 0; maker && !alive && j < g->node_count; j++) alive = g->nodes[j] == maker;
-        if (alive) {
-            t->index = kept;
-            g->tensors[kept++] = t;
-        }
+        const bool is_end = t == g->x || t == g->y || t == g->output || t == g->loss;
+        if (!is_end && t->user_count == 0 && !is_made(g, t)) continue;
+        t->index = kept;
+        g->tensors[kept++] = t;
     }
     g->tensor_count = kept;
 }

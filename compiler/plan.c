@@ -7,12 +7,19 @@
  *
  * The lower bound of a program is the largest sum of bytes alive at one step; offsets come from
  * first-fit in the order of size (Pisarchyk, Lee, "Efficient memory management for deep neural net
- * inference", 2020), then from seeded moves in that order until the bound is met. */
+ * inference", 2020), or of other weights, then from seeded moves in that order until the bound is
+ * met. */
 #include <string.h>
 
 #include "tlc.h"
 
-enum { ALIGNMENT = 64, MOVES = 400 };
+enum { ALIGNMENT = 64 };
+
+/* Moves from each start: the work of one grows with the square of the buffers. */
+static int moves_for(int count)
+{
+    return count < 100 ? 2000 : count < 1000 ? 20000000 / (count * count) : 0;
+}
 
 /* A frozen prefix in larger micro-batches reuses its weights more often; it may cost memory up to
  * the larger of these: this share more than one picture at a time, or this many bytes. */
@@ -71,18 +78,24 @@ static size_t place_in_order(Buffer *buffers, const int *order, int *by_offset, 
     return total;
 }
 
-static void sort_by_size(const Buffer *buffers, int *order, int count)
+/* What an order sorts by, largest first. Each finds plans that the others miss. */
+typedef double Weighing(const Buffer *b);
+
+static double by_size(const Buffer *b) { return (double)b->bytes; }
+static double by_life(const Buffer *b) { return b->last - b->first + (double)b->bytes * 1e-12; }
+static double by_area(const Buffer *b)
 {
-    for (int i = 1; i < count; i++)
-        for (int j = i; j > 0; j--) {
-            const Buffer *a = &buffers[order[j - 1]], *b = &buffers[order[j]];
-            if (a->bytes > b->bytes ||
-                (a->bytes == b->bytes && a->last - a->first >= b->last - b->first))
-                break;
-            const int swap = order[j];
-            order[j] = order[j - 1];
-            order[j - 1] = swap;
-        }
+    return (double)b->bytes * (double)(b->last - b->first + 1);
+}
+
+static void sort_buffers(const Buffer *buffers, int *order, int count, Weighing *weigh)
+{
+    for (int i = 0; i < count; i++) {
+        int at = i;
+        const double weight = weigh(&buffers[i]);
+        for (; at > 0 && weigh(&buffers[order[at - 1]]) < weight; at--) order[at] = order[at - 1];
+        order[at] = i;
+    }
 }
 
 /* xorshift64: a fixed sequence, so that the same model gives the same plan everywhere. */
@@ -104,14 +117,10 @@ static void move(int *order, int from, int to)
     order[to] = item;
 }
 
-size_t plan_buffers(Buffer *buffers, int count, int moves)
+/* Moves single buffers in the order, keeping what is no worse, until the bound is met. */
+static size_t improve(Buffer *buffers, int *order, int *by_offset, int count, size_t bound,
+                      int moves)
 {
-    if (count == 0) return 0;
-    int *order = alloc((size_t)count, sizeof *order);
-    int *by_offset = alloc((size_t)count, sizeof *by_offset);
-    for (int i = 0; i < count; i++) order[i] = i;
-    sort_by_size(buffers, order, count);
-    const size_t bound = lower_bound(buffers, count);
     size_t best = place_in_order(buffers, order, by_offset, count);
     uint64_t state = 0x9E3779B97F4A7C15u;
     for (int i = 0; i < moves && best > bound; i++) {
@@ -123,7 +132,28 @@ size_t plan_buffers(Buffer *buffers, int count, int moves)
         else
             move(order, to, from);
     }
-    return place_in_order(buffers, order, by_offset, count);
+    return best;
+}
+
+size_t plan_buffers(Buffer *buffers, int count, int moves)
+{
+    static Weighing *const weighings[] = {by_size, by_area, by_life};
+    enum { STARTS = sizeof weighings / sizeof *weighings };
+    if (count == 0) return 0;
+    int *order = alloc((size_t)count, sizeof *order), *best_order = order;
+    int *by_offset = alloc((size_t)count, sizeof *by_offset);
+    const size_t bound = lower_bound(buffers, count);
+    size_t best = SIZE_MAX;
+    for (int i = 0; i < STARTS && best > bound; i++) {
+        order = alloc((size_t)count, sizeof *order);
+        sort_buffers(buffers, order, count, weighings[i]);
+        const size_t total = improve(buffers, order, by_offset, count, bound, moves);
+        if (total < best) {
+            best = total;
+            best_order = order;
+        }
+    }
+    return place_in_order(buffers, best_order, by_offset, count);
 }
 
 /* ---- Lifetimes ------------------------------------------------------------------------------- */
@@ -234,7 +264,7 @@ void plan(Graph *g)
     find_lifetimes(g);
     const int count = collect_buffers(g, buffers, owners);
     g->bound_bytes = lower_bound(buffers, count);
-    g->plan_bytes = plan_buffers(buffers, count, MOVES);
+    g->plan_bytes = plan_buffers(buffers, count, moves_for(count));
     for (int i = 0; i < count; i++) owners[i]->offset = buffers[i].offset;
     for (int i = 0; i < g->tensor_count; i++) {
         Tensor *t = g->tensors[i];
