@@ -73,9 +73,9 @@ static void run_once(const Work *work)
     if (!work->phase) {
         const int most = (int)rows_at_once(work);
         for (int left = work->n; left > 0; left -= most)
-            session->model->infer(&session->run, work->x, left < most ? left : most, session->out);
+            rt_infer_batch(session, work->x, left < most ? left : most, session->out);
     } else {
-        work->phase->train(&session->run, work->x, work->y, work->n, session->out);
+        rt_train_batch(session, work->phase, work->x, work->y, work->n);
         session->run.step++;
     }
 }

@@ -38,7 +38,7 @@ RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, R
         RtBatch batch = rt_loader_next(loader);
         if (batch.n == 0) break;
         run->sample = batch.sample;
-        phase->evaluate(run, batch.x, batch.y, batch.n, session->out, session->losses);
+        rt_evaluate_batch(session, phase, &batch);
         rt_meter_add(&meter, session->model, phase->loss, &batch, session->out,
                      sum(session->losses, batch.n) / batch.n);
         if (tally) tally_classes(session, phase->loss, &batch, tally);

@@ -107,7 +107,7 @@ static size_t extract(RtSession *session, RtData *data, real *features, uint64_t
         RtBatch batch = rt_loader_next(loader);
         if (batch.n == 0) break;
         session->run.sample = batch.sample;
-        model->infer(&session->run, batch.x, batch.n, features + rows * size);
+        rt_infer_batch(session, batch.x, batch.n, features + rows * size);
         memcpy(samples + rows, batch.sample, (size_t)batch.n * sizeof *samples);
         rows += (size_t)batch.n;
         rt_progress_step(progress, step, NULL, 0);

@@ -411,10 +411,17 @@ typedef struct {
     int batch;    /* rows that infer and evaluate take at once: at most infer_batch */
     real *out;    /* outputs of a batch */
     real *losses; /* (batch) */
+    bool poison;
 } RtSession;
 
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options);
 void rt_session_close(RtSession *session);
+/* The model's functions on a batch. With TLC_POISON=1 in the environment the planned memory is
+ * filled with NaN before, so that a number read before it is written shows in the results. */
+void rt_infer_batch(RtSession *session, const real *x, int n, real *out);
+void rt_evaluate_batch(RtSession *session, const RtPhase *phase, const RtBatch *batch);
+double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, const real *y,
+                      int n);
 /* Fills the weights for evaluate, predict and features: from --weights; else from best.safetensors
  * or last.safetensors in runs/NAME; else, if the program has no phases, from the bases' own files.
  * Says on stderr which. Returns what a file of this program says of itself, or NULL. */

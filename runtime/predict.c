@@ -233,7 +233,7 @@ static int predict_batch(Printer *printer, int first, int n, RtImageInfo *infos,
     memset(infos, 0, (size_t)n * sizeof *infos);
     rt_parallel(decode_picture, n, &call);
     int kept = close_gaps(&work, n);
-    if (kept) model->infer(&session->run, work.x, kept, session->out);
+    if (kept) rt_infer_batch(session, work.x, kept, session->out);
     const real *out = session->out;
     for (int i = 0; i < n; i++) {
         if (*infos[i].problem) {
@@ -329,7 +329,7 @@ static void predict_array(Printer *printer)
         RtArray part = slice(&x, first, n);
         rt_array_to_real(&part, pixels);
         real *out = rows ? rows + (size_t)first * size : session->out;
-        session->model->infer(&session->run, pixels, n, out);
+        rt_infer_batch(session, pixels, n, out);
         for (int i = 0; !rows && i < n; i++) {
             char *title = rt_format("%s[%lld]", path, (long long)first + i);
             print_prediction(printer, title, out + (size_t)i * size);

@@ -217,6 +217,8 @@ typedef struct {
     const RtPhase *phases;
     int phase_count;
     size_t arena_bytes;
+    size_t plan_offset;  /* what a program may write to; holds nothing between two calls */
+    size_t plan_bytes;
     size_t batch_offset; /* two batches of pictures, labels and outputs of the largest phase: */
     size_t batch_bytes;  /* the loader's room in the arena */
     const void *const *kernels; /* (RT_LEVELS): the table of kernels of each level */

@@ -55,9 +55,35 @@ static void choose_kernels(RtSession *session)
     session->run.kernels = session->model->kernels[level];
 }
 
+static void poison(const RtSession *session)
+{
+    const RtModel *model = session->model;
+    if (session->poison) memset(session->run.arena + model->plan_offset, 0xff, model->plan_bytes);
+}
+
+void rt_infer_batch(RtSession *session, const real *x, int n, real *out)
+{
+    poison(session);
+    session->model->infer(&session->run, x, n, out);
+}
+
+void rt_evaluate_batch(RtSession *session, const RtPhase *phase, const RtBatch *batch)
+{
+    poison(session);
+    phase->evaluate(&session->run, batch->x, batch->y, batch->n, session->out, session->losses);
+}
+
+double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, const real *y, int n)
+{
+    poison(session);
+    return phase->train(&session->run, x, y, n, session->out);
+}
+
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options)
 {
     *session = (RtSession){.model = model, .options = options};
+    const char *wish = getenv("TLC_POISON");
+    session->poison = wish && strcmp(wish, "1") == 0;
     choose_kernels(session);
     session->run.seed = options->seed;
     session->run.arena = rt_arena_open(model->arena_bytes, model->name);

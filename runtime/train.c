@@ -59,7 +59,7 @@ static void run_step(Training *training, const RtBatch *batch, RtMeter *meter)
     RtSession *session = training->session;
     const RtPhase *phase = training->phase;
     session->run.sample = batch->sample;
-    double loss = phase->train(&session->run, batch->x, batch->y, batch->n, session->out);
+    double loss = rt_train_batch(session, phase, batch->x, batch->y, batch->n);
     if (!isfinite(loss)) die_not_finite(training, loss);
     keep_trace(training, loss, session->out, batch->n);
     rt_meter_add(meter, session->model, phase->loss, batch, session->out, loss);
