@@ -10,9 +10,9 @@ Prints the tables and writes them to build/bench/results.md.
 import argparse
 import importlib
 import json
+import math
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -38,7 +38,7 @@ class Row:
         self.name = module.Peer.name
         self.key = module.__name__.removeprefix("peers."), precision
         self.folder = WORK / self.key[0]
-        self.version, self.ms, self.peak_bytes = "", [], 0
+        self.version, self.ms, self.cpu_ms, self.peak_bytes = "", [], math.inf, 0
 
     def work(self, repeat, *output):
         """What worker.py finds."""
@@ -55,6 +55,7 @@ class Row:
     def measure(self, repeat):
         found = self.work(repeat)
         self.ms += found["ms"]
+        self.cpu_ms = min(self.cpu_ms, found["cpu_ms"])
         self.peak_bytes = max(self.peak_bytes, found["peak_bytes"])
 
 

@@ -23,8 +23,8 @@ def main(name, folder, batch, threads, precision, repeat, output=None):
         np.save(output, peer.run(peer.place(pictures)))
         print(json.dumps({"version": peer.version()}))
     else:
-        times = peer.measure(pictures, int(repeat))
-        print(json.dumps({"ms": times, "peak_bytes": peer.peak_bytes()}))
+        times, cpu_ms = peer.measure(pictures, int(repeat))
+        print(json.dumps({"ms": times, "cpu_ms": cpu_ms, "peak_bytes": peer.peak_bytes()}))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class Peer(BasePeer):
     def measure(self, pictures, repeat):
         result = self.bench(repeat)
         self.peak = result["peak_bytes"]
-        return result["ms"]
+        return result["ms"], result["cpu_ms"]
 
     def peak_bytes(self):
         return self.peak

@@ -307,7 +307,8 @@ static void test_bench_large_batch(void **state)
     (void)state;
     Result result = run_model(&toy_model, RT_OK, "bench --batch 9 --layers");
     assert_says(result.out, "\ninfer                    9 ");
-    assert_says(result.out, "\n     3      1      1 "); /* the third call of its kernel: one picture */
+    assert_says(result.out,
+                "\n     3      1      1 "); /* the third call of its kernel: one picture */
     assert_null(strstr(result.out, "train"));
     free_result(&result);
 }
@@ -321,7 +322,7 @@ static void test_bench_json(void **state)
         char error[256];
         RtJson *json = rt_json_parse(line, strcspn(line, "\n"), error, sizeof error);
         assert_non_null(json);
-        double batch, least, most, peak, arena;
+        double batch, least, most, cpu, peak, arena;
         assert_true(rt_json_number(rt_json_get(json, "batch"), &batch));
         assert_int_equal((int)batch, 2);
         const RtJson *times = rt_json_get(json, "ms");
@@ -329,6 +330,8 @@ static void test_bench_json(void **state)
         assert_true(rt_json_number(rt_json_at(times, 0), &least));
         assert_true(rt_json_number(rt_json_at(times, 2), &most));
         assert_true(0 < least && least <= most);
+        assert_true(rt_json_number(rt_json_get(json, "cpu_ms"), &cpu));
+        assert_true(0 <= cpu && cpu < 1000);
         assert_true(rt_json_number(rt_json_get(json, "peak_bytes"), &peak));
         assert_true(rt_json_number(rt_json_get(json, "arena_bytes"), &arena));
         assert_true(0 < arena && arena < peak);
