@@ -9,6 +9,7 @@
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 BUILD ?= build
+JOBS ?= $(shell nproc)
 CC ?= cc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
@@ -70,7 +71,7 @@ $(BUILD)/tlcrt.pc: Makefile
 
 UNIT_HELPERS := $(wildcard tests/unit/*.h)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/*.c) $(wildcard tests/compiler/*.c)))
-export BUILD CC RT_LIBS
+export BUILD CC RT_LIBS JOBS
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(UNIT_HELPERS) $(BUILD)/libtlcrt.a
 	@mkdir -p $(@D)
@@ -91,7 +92,7 @@ packages-%:
 	@tools/packages.sh $*
 
 test: packages-test
-	$(MAKE) all $(UNIT_TESTS) $(BUILD)/double/libtlcrt.a
+	$(MAKE) -j$(JOBS) all $(UNIT_TESTS) $(BUILD)/double/libtlcrt.a
 	tests/run.sh $(SUITES)
 
 # The whole suite again under both sanitizers; the large pictures are left to the plain one.
@@ -111,7 +112,7 @@ clean:
 
 # DATA= and WEIGHTS= name a folder of pictures and a weight file of one's own.
 demo: packages-demo
-	$(MAKE) all $(BUILD)/tools/digits
+	$(MAKE) -j$(JOBS) all $(BUILD)/tools/digits
 	BUILD=$(BUILD) tools/demo.sh
 
 $(BUILD)/tools/%: tools/%.c
@@ -122,7 +123,7 @@ FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst %,$(BUILD)/tests/fuzz/%,image weights model)
 
 fuzz: packages-test
-	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang-14 fuzzers \
+	$(MAKE) -j$(JOBS) BUILD=$(BUILD)/fuzz CC=clang-14 fuzzers \
 	    CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	BUILD=$(BUILD)/fuzz tests/run.sh "tests/fuzz/run $(FUZZ_SECONDS)"
 
