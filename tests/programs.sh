@@ -123,7 +123,9 @@ int main(void)
     static char text[1 << 20];
     size_t bytes = fread(text, 1, sizeof text - 1, stdin);
     const char *end;
-    return !bytes || !cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 1);
+    cJSON *json = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 1);
+    cJSON_Delete(json);
+    return !json;
 }
 END
 
