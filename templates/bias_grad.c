@@ -17,11 +17,12 @@ INLINE void add_and_clear(Vec *sum, Vec *part)
 }
 
 //% bias_grad
-/* A task is 16 channels. Rows, pictures and the batch are summed apart, so that errors stay small. */
+/* A task is 16 channels. Rows, pictures and batch are summed apart, so that errors stay small. */
 KERNEL($name)
 {
     SHAPE(Y, $Y);
-    const size_t from = (size_t)task * RT_LANES, count = YC - from < RT_LANES ? YC - from : RT_LANES;
+    const size_t from = (size_t)task * RT_LANES,
+                 count = YC - from < RT_LANES ? YC - from : RT_LANES;
     const int filled = YV - from % YV < RT_LANES ? YV - from % YV : RT_LANES;
     Vec sum[BV] = {0}, picture[BV] = {0}, row[BV] = {0};
     for (int n = 0; n < call->n; n++) {

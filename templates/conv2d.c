@@ -1,5 +1,6 @@
 /* conv2d.c: Conv2D by direct summation; also its gradient with respect to x, which is the same sum
- * over dy with a turned kernel. The other parts of its gradient are in conv2d_pack.c and conv2d_dw.c. */
+ * over dy with a turned kernel. The other parts of its gradient are in conv2d_pack.c and
+ * conv2d_dw.c. */
 #include "tile.c"
 
 #define $name conv2d_example
@@ -20,8 +21,8 @@
 #define GROUP (2 * RT_LANES) /* output channels that are packed together */
 
 //% conv2d
-/* A tile of rows x columns pixels in `blocks` blocks of channels: the sum over some planes of x, from
- * plane c; the first of them start y, the others add to it. */
+/* A tile of rows x columns pixels in `blocks` blocks of channels: the sum over some planes of x,
+ * from plane c; the first of them start y, the others add to it. */
 INLINE void TILE($name)(const int rows, const int columns, const int blocks, int c, const real *x,
                         const real *kernel, const real *bias, real *y)
 {
@@ -49,8 +50,8 @@ INLINE void TILE($name)(const int rows, const int columns, const int blocks, int
     }
 }
 
-/* Rows [h0, h1) of `blocks` blocks of channels. Tiles of another size stand behind the loops, not in
- * branches: clang would join the two calls of a branch into one with variable sizes. */
+/* Rows [h0, h1) of `blocks` blocks of channels. Tiles of another size stand behind the loops, not
+ * in branches: clang would join the two calls of a branch into one with variable sizes. */
 INLINE void BAND($name)(const int blocks, int h0, int h1, int c, const real *x, const real *kernel,
                         const real *bias, real *y)
 {
@@ -89,7 +90,7 @@ KERNEL($name)
     const int n = task / GROUPS / BANDS, group = task % GROUPS, b0 = 2 * group;
     const int h0 = task / GROUPS % BANDS * ROWS, h1 = h0 + ROWS < YH ? h0 + ROWS : YH;
     const int blocks = b0 + 1 < YB ? 2 : 1;
-    const real *kernel = (const real *)call->in[1] + (size_t)group * (GROUP * XB * R * S * XV);
+    const real *kernel = (const real *)call->in[1] + (size_t)group * GROUP * XB * R * S * XV;
     const real *all_bias = $bias;
     real *y = call->out[0], bias[GROUP] = {0};
     for (int k = 0; all_bias && k < GROUP && b0 * RT_LANES + k < YC; k++)

@@ -42,8 +42,10 @@ INLINE void BAND($name)(const int blocks, int lines, int columns, const real *x,
     WINDOW($window);
     SHAPE(X, $X);
     enum {
-        RUN = DW == 1 ? S * XV : XV, RUNS = DW == 1 ? 1 : S, /* neighbours in x */
-        PARTS = (RUN + TILE_PIXELS - 1) / TILE_PIXELS, SIZE = (RUN + PARTS - 1) / PARTS,
+        RUN = DW == 1 ? S * XV : XV,
+        RUNS = DW == 1 ? 1 : S, /* neighbours in x */
+        PARTS = (RUN + TILE_PIXELS - 1) / TILE_PIXELS,
+        SIZE = (RUN + PARTS - 1) / PARTS,
         LAST = RUN - SIZE * (PARTS - 1)
     };
     for (int tap = 0; tap < $taps * RUNS; tap++) {
@@ -58,16 +60,20 @@ INLINE void BAND($name)(const int blocks, int lines, int columns, const real *x,
     }
 }
 
-/* A task is a group of output channels, a plane of x and some rows of taps. The sum goes over bands of
- * pixels that fit, with what they need of x, into the first cache. */
+/* A task is a group of output channels, a plane of x and some rows of taps. The sum goes over bands
+ * of pixels that fit, with what they need of x, into the first cache. */
 KERNEL($name)
 {
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
     enum {
-        GROUPS = (YB + 1) / 2, TAPS = $taps, LINES = YW < 64 ? 64 / YW : 1,
-        BANDS = (YH + LINES - 1) / LINES, PARTS = (YW + 63) / 64, COLUMNS = (YW + PARTS - 1) / PARTS
+        GROUPS = (YB + 1) / 2,
+        TAPS = $taps,
+        LINES = YW < 64 ? 64 / YW : 1,
+        BANDS = (YH + LINES - 1) / LINES,
+        PARTS = (YW + 63) / 64,
+        COLUMNS = (YW + PARTS - 1) / PARTS
     };
     const int group = task % GROUPS, plane = task / GROUPS % XB, r = task / GROUPS / XB * TAPS;
     const int blocks = 2 * group + 1 < YB ? 2 : 1;
@@ -77,7 +83,8 @@ KERNEL($name)
             const int n = line / BANDS, h = line % BANDS * LINES;
             const int lines = YH - h < LINES ? YH - h : LINES;
             const int columns = YW - w < COLUMNS ? YW - w : COLUMNS;
-            const real *x = AT(X, (const real *)call->in[0], n, plane, h * SH + r * DH - PT, w * SW - PL);
+            const real *x =
+                AT(X, (const real *)call->in[0], n, plane, h * SH + r * DH - PT, w * SW - PL);
             const real *dy = AT(Y, (const real *)call->in[1], n, 2 * group, h, w);
             int b = 0;
             for (; b + TILE_BLOCKS <= blocks; b += TILE_BLOCKS)

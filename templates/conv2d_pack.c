@@ -13,9 +13,9 @@
 #define $strides 2, 2
 
 //% conv2d_pack
-/* The kernel (R, S, C, K) as conv2d reads it: groups of 32 outputs, of planes of inputs, of taps, of
- * inputs, of outputs. Turned: C are the outputs, K the inputs, and the last tap is the first. A task
- * is a plane of a group. */
+/* The kernel (R, S, C, K) as conv2d reads it: groups of 32 outputs, of planes of inputs, of taps,
+ * of inputs, of outputs. Turned: C are the outputs, K the inputs, and the last tap is the first. A
+ * task is a plane of a group. */
 KERNEL($name)
 {
     const int size[] = {$kernel};

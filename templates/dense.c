@@ -1,4 +1,5 @@
-/* dense.c: Dense, y = x W + b, on rows of numbers; its gradients. W (IN, OUT) stays in Keras's layout.
+/* dense.c: Dense, y = x W + b, on rows of numbers; its gradients. W (IN, OUT) stays in Keras's
+ * layout.
  *
  * A batch has call->n * $pixels rows: Dense acts on the last axis. Sums are cut into parts of DEPTH
  * products, so that what they read stays in the cache and errors stay small. */
@@ -20,7 +21,8 @@
 #define FEW(name) FEW_(name)
 #define copy_part NAME(copy_part)
 
-/* `rows` x `columns` numbers at `from`, `stride` from row to row, to rows of `width`, zeros behind. */
+/* `rows` x `columns` numbers at `from`, `stride` from row to row, to rows of `width`, zeros behind.
+ */
 INLINE void copy_part(real *to, int width, const real *from, size_t stride, int rows, int columns)
 {
     for (int i = 0; i < rows; i++, to += width, from += stride) {
@@ -60,38 +62,39 @@ INLINE void add_rows(real *sum, int columns, const real *w, size_t stride, const
 }
 
 //% dense
-/* One or two rows: the time is that of reading W, so the rows of W that meet a zero of x, which ReLU
- * leaves often, are not read. */
-INLINE void FEW($name)(const real *x, const real *w, const real *bias, real *y, int columns)
+/* Columns [c0, c1) of one row. The time is that of reading W, so the rows of W that meet a zero of
+ * x, which ReLU leaves often, are not read. */
+INLINE void FEW($name)(const real *x, const real *w, const real *bias, real *y, int c0, int c1)
 {
     enum { IN = $in, OUT = $out, PART = 4 * DEPTH, AHEAD = 8 };
+    const int columns = c1 - c0;
     real total[$panel] = {0};
     for (int k = 0; k < IN; k += PART) {
-        int places[PART + AHEAD + 4] = {0};
-        real values[PART + AHEAD + 4] = {0}, sum[$panel] = {0};
+        int places[PART + AHEAD + 4];
+        real values[PART + AHEAD + 4], sum[$panel] = {0};
+        const real *from = w + (size_t)k * OUT + c0;
         const int found = collect(x + k, IN - k < PART ? IN - k : PART, places, values);
         memset(places + found, 0, (AHEAD + 4) * sizeof *places);
         memset(values + found, 0, (AHEAD + 4) * sizeof *values);
         for (int i = 0; i < found; i += 4) {
             for (int j = i + AHEAD; j < i + AHEAD + 4; j++)
                 for (int c = 0; c < columns; c += LINE)
-                    __builtin_prefetch(w + (size_t)(k + places[j]) * OUT + c, 0, 2);
-            add_rows(sum, columns, w + (size_t)k * OUT, OUT, places + i, values + i);
+                    __builtin_prefetch(from + (size_t)places[j] * OUT + c, 0, 2);
+            add_rows(sum, columns, from, OUT, places + i, values + i);
         }
         for (int c = 0; c < columns; c++) total[c] += sum[c];
     }
     for (int c = 0; c < columns; c += VL) {
-        const int count = columns - c;
         Vec v = load(total + c);
-        if (bias) v += load_lanes(bias + c, count);
-        store_lanes(y + c, $epilogue, count);
+        if (bias) v += load_lanes(bias + c0 + c, columns - c);
+        store_lanes(y + c0 + c, $epilogue, columns - c);
     }
 }
 
-/* A tile of HEIGHT rows and TILE_COLUMNS columns, of which `rows` and `columns` are real, summed over
- * `depth` numbers of x from the k-th: starts y, or adds to it. */
+/* A tile of HEIGHT rows and TILE_COLUMNS columns from the c-th, of which `rows` and `columns` are
+ * real, summed over `depth` numbers of x from the k-th: starts y, or adds to it. */
 INLINE void TILE($name)(const int height, const Places places, int k, int depth, const real *x,
-                        const real *w, const real *bias, int rows, int columns, real *y)
+                        const real *w, const real *bias, real *y, int rows, int c, int columns)
 {
     enum { IN = $in, OUT = $out, VECTORS = TILE_BLOCKS * BV };
     Vec tile[TILE_VECTORS];
@@ -100,56 +103,60 @@ INLINE void TILE($name)(const int height, const Places places, int k, int depth,
     add_products(tile, height, VECTORS, places, depth, x, w);
     UNROLL for (int i = 0; i < height * VECTORS; i++) store(sum + i * VL, tile[i]);
     for (int i = 0; i < rows; i++)
-        for (int c = 0; c < columns; c += VL) {
-            real *to = y + (size_t)i * OUT + c;
-            const int count = columns - c;
-            Vec v = load(sum + i * TILE_COLUMNS + c);
+        for (int j = 0; j < columns; j += VL) {
+            real *to = y + (size_t)i * OUT + c + j;
+            const int count = columns - j;
+            Vec v = load(sum + i * TILE_COLUMNS + j);
             if (k > 0)
                 v += load_lanes(to, count);
             else if (bias)
-                v += load_lanes(bias + c, count);
+                v += load_lanes(bias + c + j, count);
             store_lanes(to, k + depth == IN ? $epilogue : v, count);
         }
 }
 
-/* A task is a panel of columns. */
+/* A row of tiles: columns [c0, c1). */
+INLINE void BAND($name)(const int height, const Places places, int k, int depth, const real *x,
+                        const real *w, const real *bias, real *y, int rows, int c0, int c1)
+{
+    enum { OUT = $out };
+    int c = c0;
+    for (; c + TILE_COLUMNS <= c1; c += TILE_COLUMNS)
+        TILE($name)(height, places, k, depth, x, w + (size_t)k * OUT + c, bias, y, rows, c,
+                    TILE_COLUMNS);
+    if (OUT % TILE_COLUMNS > 0 && c < c1) {
+        const Places narrow = {places.columns, places.row_step, places.column_step,
+                               places.a_step,  TILE_COLUMNS,    places.block_step, 0};
+        real part[DEPTH * TILE_COLUMNS];
+        copy_part(part, TILE_COLUMNS, w + (size_t)k * OUT + c, OUT, depth, c1 - c);
+        TILE($name)(height, narrow, k, depth, x, part, bias, y, rows, c, c1 - c);
+    }
+}
+
+/* A task is a panel of columns. Rows that fill no tile are copied to where zeros follow them. */
 KERNEL($name)
 {
     enum {
         IN = $in, OUT = $out, ROWS = $batch * $pixels,
         PARTS = (ROWS + TILE_PIXELS - 1) / TILE_PIXELS, HEIGHT = (ROWS + PARTS - 1) / PARTS
     };
-    const int rows = call->n * $pixels, c0 = task * $panel, c1 = c0 + $panel < OUT ? c0 + $panel : OUT;
+    const Places plain = {HEIGHT, 0, IN, 1, OUT, RT_LANES, (size_t)DEPTH * OUT};
+    const Places copied = {HEIGHT, 0, DEPTH, 1, OUT, RT_LANES, (size_t)DEPTH * OUT};
+    const int rows = call->n * $pixels, c0 = task * $panel, end = c0 + $panel;
+    const int c1 = end < OUT ? end : OUT;
     const real *x = call->in[0], *w = call->in[1], *bias = $bias;
-    real *y = call->out[0], x_part[HEIGHT * DEPTH], w_part[DEPTH * TILE_COLUMNS];
-    if (rows <= 2) {
-        for (int i = 0; i < rows; i++)
-            FEW($name)(x + (size_t)i * IN, w + c0, bias ? bias + c0 : NULL, y + (size_t)i * OUT + c0, c1 - c0);
-        return;
+    real *y = call->out[0], part[HEIGHT * DEPTH];
+    for (int i = 0; i < rows && rows <= 2; i++)
+        FEW($name)(x + (size_t)i * IN, w, bias, y + (size_t)i * OUT, c0, c1);
+    for (int k = 0; k < IN && rows > 2; k += DEPTH) {
+        const int depth = IN - k < DEPTH ? IN - k : DEPTH;
+        int i = 0;
+        for (; i + HEIGHT <= rows; i += HEIGHT)
+            BAND($name)(HEIGHT, plain, k, depth, x + (size_t)i * IN + k, w, bias,
+                        y + (size_t)i * OUT, HEIGHT, c0, c1);
+        if (i == rows) continue;
+        memset(part, 0, sizeof part);
+        copy_part(part, DEPTH, x + (size_t)i * IN + k, IN, rows - i, depth);
+        BAND($name)(HEIGHT, copied, k, depth, part, w, bias, y + (size_t)i * OUT, rows - i, c0, c1);
     }
-    for (int k = 0; k < IN; k += DEPTH)
-        for (int i = 0; i < rows; i += HEIGHT) {
-            const int depth = IN - k < DEPTH ? IN - k : DEPTH;
-            const int height = rows - i < HEIGHT ? rows - i : HEIGHT;
-            const real *from = x + (size_t)i * IN + k;
-            const int part = height < HEIGHT || OUT % TILE_COLUMNS != 0;
-            if (part) {
-                copy_part(x_part, DEPTH, from, IN, height, depth);
-                memset(x_part + height * DEPTH, 0, (HEIGHT - height) * DEPTH * sizeof(real));
-            }
-            for (int c = c0; c < c1; c += TILE_COLUMNS) {
-                const real *weights = w + (size_t)k * OUT + c, *more = bias ? bias + c : NULL;
-                real *to = y + (size_t)i * OUT + c;
-                if (OUT % TILE_COLUMNS != 0 && c1 - c < TILE_COLUMNS) {
-                    copy_part(w_part, TILE_COLUMNS, weights, OUT, depth, c1 - c);
-                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, DEPTH, 1, TILE_COLUMNS, RT_LANES, 0}, k, depth,
-                                x_part, w_part, more, height, c1 - c, to);
-                } else if (part)
-                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, DEPTH, 1, OUT, RT_LANES, DEPTH * OUT}, k, depth,
-                                x_part, weights, more, height, TILE_COLUMNS, to);
-                else
-                    TILE($name)(HEIGHT, (Places){HEIGHT, 0, IN, 1, OUT, RT_LANES, DEPTH * OUT}, k, depth, from,
-                                weights, more, HEIGHT, TILE_COLUMNS, to);
-            }
-        }
 }

@@ -22,36 +22,45 @@ INLINE void TILE($name)(const int height, const Places places, int depth, const 
     }
 }
 
-/* A task is $rows rows of W. Of x and dy it copies what it reads, where that lies ill. */
+/* Columns [c0, c1) over `depth` rows of x, copied, and dy. */
+INLINE void BAND($name)(const int height, const int heights, int depth, const real *x,
+                        const real *dy, real *sum, int c0, int c1)
+{
+    enum { OUT = $out };
+    const int all = height * heights;
+    const Places plain = {height, 0, 1, all, OUT, RT_LANES, 0};
+    const Places copied = {height, 0, 1, all, TILE_COLUMNS, RT_LANES, 0};
+    int c = c0;
+    for (; c + TILE_COLUMNS <= c1; c += TILE_COLUMNS)
+        for (int i = 0; i < all; i += height)
+            TILE($name)(height, plain, depth, x + i, dy + c, sum + i * $panel + c - c0);
+    if (OUT % TILE_COLUMNS > 0 && c < c1) {
+        real part[DEPTH * TILE_COLUMNS];
+        copy_part(part, TILE_COLUMNS, dy + c, OUT, depth, c1 - c);
+        for (int i = 0; i < all; i += height)
+            TILE($name)(height, copied, depth, x + i, part, sum + i * $panel + c - c0);
+    }
+}
+
+/* A task is $rows rows of W. */
 KERNEL($name)
 {
     enum {
         IN = $in, OUT = $out, PARTS = ($rows + TILE_PIXELS - 1) / TILE_PIXELS,
-        HEIGHT = ($rows + PARTS - 1) / PARTS, ALL = PARTS * HEIGHT
+        HEIGHT = ($rows + PARTS - 1) / PARTS
     };
-    const int rows = call->n * $pixels, i0 = task * $rows, height = IN - i0 < $rows ? IN - i0 : $rows;
+    const int rows = call->n * $pixels, i0 = task * $rows;
+    const int height = IN - i0 < $rows ? IN - i0 : $rows;
     const real *x = (const real *)call->in[0] + i0, *dy = call->in[1];
-    real x_part[DEPTH * ALL], dy_part[DEPTH * TILE_COLUMNS];
+    real part[DEPTH * PARTS * HEIGHT];
     for (int c0 = 0; c0 < OUT; c0 += $panel) {
         const int c1 = c0 + $panel < OUT ? c0 + $panel : OUT;
-        real sum[ALL * $panel] = {0};
+        real sum[PARTS * HEIGHT * $panel] = {0};
         for (int n = 0; n < rows; n += DEPTH) {
             const int depth = rows - n < DEPTH ? rows - n : DEPTH;
-            if (c0 == 0 || rows > DEPTH) copy_part(x_part, ALL, x + (size_t)n * IN, IN, depth, height);
-            for (int c = c0; c < c1; c += TILE_COLUMNS) {
-                const real *from = dy + (size_t)n * OUT + c;
-                const int part = OUT % TILE_COLUMNS != 0 && c1 - c < TILE_COLUMNS;
-                if (part) copy_part(dy_part, TILE_COLUMNS, from, OUT, depth, c1 - c);
-                for (int i = 0; i < ALL; i += HEIGHT) {
-                    real *to = sum + i * $panel + c - c0;
-                    if (OUT % TILE_COLUMNS != 0 && part)
-                        TILE($name)(HEIGHT, (Places){HEIGHT, 0, 1, ALL, TILE_COLUMNS, RT_LANES, 0}, depth,
-                                    x_part + i, dy_part, to);
-                    else
-                        TILE($name)(HEIGHT, (Places){HEIGHT, 0, 1, ALL, OUT, RT_LANES, 0}, depth,
-                                    x_part + i, from, to);
-                }
-            }
+            if (c0 == 0 || rows > DEPTH)
+                copy_part(part, PARTS * HEIGHT, x + (size_t)n * IN, IN, depth, height);
+            BAND($name)(HEIGHT, PARTS, depth, part, dy + (size_t)n * OUT, sum, c0, c1);
         }
         for (int i = 0; i < height; i++) {
             const size_t from = (size_t)(i0 + i) * OUT + c0, count = c1 - c0;

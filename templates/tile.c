@@ -22,9 +22,10 @@
 #define add_products NAME(add_products)
 
 /* Where a tile's factors lie, in numbers. Factor a of its row i is row_step * (i / columns) +
- * column_step * (i % columns) behind the first; factors b of its vectors follow one another within a
- * block of channels, block_step from one to the next. The next product's factors follow after a_step
- * and b_step. Unless `ahead` is 0, the factors b that lie so much further are fetched into the cache. */
+ * column_step * (i % columns) behind the first; factors b of its vectors follow one another within
+ * a block of channels, block_step from one to the next. The next product's factors follow after
+ * a_step and b_step. Unless `ahead` is 0, the factors b that lie so much further are fetched into
+ * the cache. */
 typedef struct {
     int columns;
     size_t row_step, column_step, a_step, b_step, block_step, ahead;
@@ -36,6 +37,7 @@ INLINE void add_products(Vec *tile, const int rows, const int vectors, const Pla
 {
     ROLL for (int k = 0; k < count; k++, a += places.a_step, b += places.b_step) {
         Vec factors[TILE_VECTORS];
+        __asm__("" : "+r"(a)); /* else gcc would hand numbers of x on through the stack */
         if (places.ahead)
             UNROLL for (int j = 0; j < vectors; j += LINE / VL)
                 __builtin_prefetch(b + places.ahead + j * VL, 0, 2);
@@ -43,8 +45,8 @@ INLINE void add_products(Vec *tile, const int rows, const int vectors, const Pla
             factors[j] = load(b + j / BV * places.block_step + j % BV * VL);
         UNROLL for (int i = 0; i < rows; i++)
         {
-            const real x = a[i / places.columns * places.row_step +
-                             i % places.columns * places.column_step];
+            const real x =
+                a[i / places.columns * places.row_step + i % places.columns * places.column_step];
             UNROLL for (int j = 0; j < vectors; j++) tile[i * vectors + j] += x * factors[j];
         }
     }

@@ -12,8 +12,9 @@ double penalty(const Layer *layer, const char *name)
 void add_bias_grad(Graph *g, Node *n, Tensor *bias)
 {
     if (!bias->needs_grad) return;
-    add_grad(g, bias, add_node(g, &op_bias_grad, format("d_%s", bias->name), n->layer, NULL,
-                               (Tensor *[]){n->out[0]->grad, NULL}));
+    add_grad(g, bias,
+             add_node(g, &op_bias_grad, format("d_%s", bias->name), n->layer, NULL,
+                      (Tensor *[]){n->out[0]->grad, NULL}));
 }
 
 void set_gradient(Emit *e, const Node *n, int first)

@@ -1,8 +1,9 @@
 /* conv2d.c: Conv2D.
  *
- * Kernels are those of templates/conv2d.c, conv2d_pack.c and conv2d_dw.c: x in blocks of channels (or as it is, if
- * it has few) with its padding stored as halo, the kernel packed in the order in which it is read. The
- * gradient of x is a convolution of dy, stretched by the strides, with the turned kernel. */
+ * Kernels are those of templates/conv2d.c, conv2d_pack.c and conv2d_dw.c: x in blocks of channels
+ * (or as it is, if it has few) with its padding stored as halo, the kernel packed in the order in
+ * which it is read. The gradient of x is a convolution of dy, stretched by the strides, with the
+ * turned kernel. */
 #include <string.h>
 
 #include "tlc.h"
@@ -20,7 +21,7 @@
      .doc = "steps inside the window; above 1 only with strides of 1"},                            \
     {.name = "activation", .type = ATTR_CHOICE, .flags = ATTR_NULL, .initial = "\"linear\"",       \
      .choices = activation_choices, .doc = "function of the result"},                              \
-    {.name = "use_bias", .type = ATTR_BOOL, .initial = "true", .doc = "adds a number per channel"}, \
+    {.name = "use_bias", .type = ATTR_BOOL, .initial = "true", .doc = "adds a number a channel"},  \
     {.name = "kernel_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                   \
      .initial = "null", .doc = "penalty on the kernel"},                                     \
     {.name = "bias_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                     \
@@ -79,16 +80,17 @@ static int input_lanes(int64_t channels)
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* ---- Forward ----------------------------------------------------------------------------------------- */
+/* ---- Forward
+ * ----------------------------------------------------------------------------------------- */
 
 static void check_conv2d(const Layer *layer)
 {
     const int64_t *strides = layer_attr(layer, "strides")->i;
     const int64_t *dilation = layer_attr(layer, "dilation_rate")->i;
     if ((strides[0] > 1 || strides[1] > 1) && (dilation[0] > 1 || dilation[1] > 1))
-        error_layer(layer, "one of them must be 1", "strides %lldx%lld with dilation_rate %lldx%lld",
-                    (long long)strides[0], (long long)strides[1], (long long)dilation[0],
-                    (long long)dilation[1]);
+        error_layer(layer, "one of them must be 1",
+                    "strides %lldx%lld with dilation_rate %lldx%lld", (long long)strides[0],
+                    (long long)strides[1], (long long)dilation[0], (long long)dilation[1]);
 }
 
 static Tensor *build_conv2d(Graph *g, Layer *layer, Tensor *x)
@@ -97,12 +99,14 @@ static Tensor *build_conv2d(Graph *g, Layer *layer, Tensor *x)
     const int64_t filters = layer_attr(layer, "filters")->i[0];
     const char *activation = layer_attr(layer, "activation")->s;
     if (x->rank != 4)
-        error_layer(layer, "it must stand before Flatten", "needs pictures (N, H, W, C), its input is %s",
+        error_layer(layer, "it must stand before Flatten",
+                    "needs pictures (N, H, W, C), its input is %s",
                     shape_text(x->rank, x->dims, x->has_batch));
     const int64_t c = x->dims[3], dims[] = {size[0], size[1], c, filters};
     int64_t fan_in, fan_out;
-    if (!multiply(size[0] * size[1], c, &fan_in) || !multiply(size[0] * size[1], filters, &fan_out) ||
-        fan_in > INT32_MAX || fan_out > INT32_MAX)
+    if (!multiply(size[0] * size[1], c, &fan_in) ||
+        !multiply(size[0] * size[1], filters, &fan_out) || fan_in > INT32_MAX ||
+        fan_out > INT32_MAX)
         error_layer(layer, "fewer filters or a smaller kernel", "its kernel is too large");
     Tensor *in[] = {x, NULL, NULL, NULL};
     in[1] = weight_tensor(g, add_weight(g, layer, "kernel", 4, dims, INIT_GLOROT_UNIFORM, fan_in,
@@ -112,7 +116,8 @@ static Tensor *build_conv2d(Graph *g, Layer *layer, Tensor *x)
                                             penalty(layer, "bias_regularizer")));
     const bool linear = !activation || strcmp(activation, "linear") == 0;
     const char *name = linear ? layer->name : format("%s_conv2d", layer->name);
-    return add_activation(g, layer, activation, add_node(g, &op_conv2d, name, layer, layer->values, in));
+    return add_activation(g, layer, activation,
+                          add_node(g, &op_conv2d, name, layer, layer->values, in));
 }
 
 static void infer_conv2d(Node *n)
@@ -133,7 +138,8 @@ static void infer_conv2d(Node *n)
 static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant)
 {
     const int64_t *kernel = n->in[1]->dims;
-    const int64_t outputs = kernel[variant == TURNED ? 2 : 3], inputs = kernel[variant == TURNED ? 3 : 2];
+    const int64_t outputs = kernel[variant == TURNED ? 2 : 3],
+                  inputs = kernel[variant == TURNED ? 3 : 2];
     const Layout layout = {lanes, (int)h->before, (int)after(h), (int)w->before, (int)after(w)};
     want_layout(g, n, 0, layout, false);
     n->out[0]->layout = (Layout){.lanes = LANES};
@@ -228,7 +234,8 @@ static int64_t count_products(const Node *n, const Tensor *x, const Tensor *y)
 
 static int64_t count_conv2d(const Node *n) { return count_products(n, n->in[0], n->out[0]); }
 
-/* ---- Gradients ---------------------------------------------------------------------------------------- */
+/* ---- Gradients
+ * ---------------------------------------------------------------------------------------- */
 
 /* dy with room between the gradients of windows that are `strides` apart. */
 static Tensor *stretch(Graph *g, Node *n, Tensor *dy)
@@ -245,8 +252,9 @@ static void grad_x(Graph *g, Node *n)
     Value *values = default_attrs(conv_dx_attrs);
     memcpy(values, n->values, (sizeof conv_attrs / sizeof *conv_attrs - 1) * sizeof *values);
     memcpy(find_value(conv_dx_attrs, values, "size")->i, x->dims + 1, 2 * sizeof *x->dims);
-    add_grad(g, x, add_node(g, &op_conv2d_dx, format("d_%s", x->name), n->layer, values,
-                            (Tensor *[]){stretch(g, n, n->out[0]->grad), n->in[1], NULL}));
+    add_grad(g, x,
+             add_node(g, &op_conv2d_dx, format("d_%s", x->name), n->layer, values,
+                      (Tensor *[]){stretch(g, n, n->out[0]->grad), n->in[1], NULL}));
 }
 
 static void grad_conv2d(Graph *g, Node *n)
@@ -254,8 +262,9 @@ static void grad_conv2d(Graph *g, Node *n)
     Tensor *x = n->in[0], *kernel = n->in[1], *dy = n->out[0]->grad;
     if (x->needs_grad) grad_x(g, n);
     if (kernel->needs_grad)
-        add_grad(g, kernel, add_node(g, &op_conv2d_dw, format("d_%s", kernel->name), n->layer,
-                                     n->values, (Tensor *[]){x, dy, NULL}));
+        add_grad(g, kernel,
+                 add_node(g, &op_conv2d_dw, format("d_%s", kernel->name), n->layer, n->values,
+                          (Tensor *[]){x, dy, NULL}));
     if (n->in_count > 2) add_bias_grad(g, n, n->in[2]);
 }
 
@@ -342,7 +351,8 @@ static void emit_stretch(Emit *e, const Node *n)
     emit_kernel(e, n, "conv2d_stretch", shape_name("stretch", n->out[0]), plane_tasks(n->out[0]));
 }
 
-/* ---- Packed kernels ------------------------------------------------------------------------------------ */
+/* ---- Packed kernels
+ * ------------------------------------------------------------------------------------ */
 
 static void emit_pack(Emit *e, const Node *n)
 {
@@ -355,12 +365,13 @@ static void emit_pack(Emit *e, const Node *n)
         (long long)d[3]);
     set(e, "$lanes", "%lld", (long long)lanes);
     set(e, "$turned", "%d", turned);
-    emit_kernel(e, n, "conv2d_pack",
-                shape_name(turned ? "conv2d_pack_turned" : "conv2d_pack", n->in[0]),
-                format("%lld", (long long)(ceil_div(outputs, 2 * LANES) * ceil_div(inputs, lanes))));
+    emit_kernel(
+        e, n, "conv2d_pack", shape_name(turned ? "conv2d_pack_turned" : "conv2d_pack", n->in[0]),
+        format("%lld", (long long)(ceil_div(outputs, 2 * LANES) * ceil_div(inputs, lanes))));
 }
 
-/* ---- The ops --------------------------------------------------------------------------------------------- */
+/* ---- The ops
+ * --------------------------------------------------------------------------------------------- */
 
 const Op op_conv2d = {
     .name = "Conv2D",

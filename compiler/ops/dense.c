@@ -23,7 +23,8 @@ static int64_t last_dim(const Tensor *t) { return t->dims[t->rank - 1]; }
 /* Rows of numbers in one picture. */
 static int64_t row_count(const Tensor *t) { return picture_count(t) / last_dim(t); }
 
-/* ---- Forward ----------------------------------------------------------------------------------------- */
+/* ---- Forward
+ * ----------------------------------------------------------------------------------------- */
 
 static Tensor *build_dense(Graph *g, Layer *layer, Tensor *x)
 {
@@ -35,7 +36,7 @@ static Tensor *build_dense(Graph *g, Layer *layer, Tensor *x)
                                               penalty(layer, "kernel_regularizer")));
     if (layer_attr(layer, "use_bias")->i[0])
         operands[2] = weight_tensor(g, add_weight(g, layer, "bias", 1, &units, INIT_ZEROS, 0, 0,
-                                            penalty(layer, "bias_regularizer")));
+                                                  penalty(layer, "bias_regularizer")));
     const bool linear = !activation || strcmp(activation, "linear") == 0;
     const char *name = linear ? layer->name : format("%s_dense", layer->name);
     return add_activation(g, layer, activation,
@@ -114,17 +115,20 @@ static void emit_dense(Emit *e, const Node *n)
 
 static int64_t count_dense(const Node *n) { return picture_count(n->in[0]) * last_dim(n->out[0]); }
 
-/* ---- Gradients ---------------------------------------------------------------------------------------- */
+/* ---- Gradients
+ * ---------------------------------------------------------------------------------------- */
 
 static void grad_dense(Graph *g, Node *n)
 {
     Tensor *x = n->in[0], *kernel = n->in[1], *dy = n->out[0]->grad;
     if (x->needs_grad)
-        add_grad(g, x, add_node(g, &op_dense_dx, format("d_%s", x->name), n->layer, NULL,
-                                (Tensor *[]){dy, kernel, NULL}));
+        add_grad(g, x,
+                 add_node(g, &op_dense_dx, format("d_%s", x->name), n->layer, NULL,
+                          (Tensor *[]){dy, kernel, NULL}));
     if (kernel->needs_grad)
-        add_grad(g, kernel, add_node(g, &op_dense_dw, format("d_%s", kernel->name), n->layer, NULL,
-                                     (Tensor *[]){x, dy, NULL}));
+        add_grad(g, kernel,
+                 add_node(g, &op_dense_dw, format("d_%s", kernel->name), n->layer, NULL,
+                          (Tensor *[]){x, dy, NULL}));
     if (n->in_count > 2) add_bias_grad(g, n, n->in[2]);
 }
 
@@ -166,7 +170,8 @@ static void emit_dw(Emit *e, const Node *n)
 
 static int64_t count_dw(const Node *n) { return picture_count(n->in[0]) * last_dim(n->in[1]); }
 
-/* ---- The ops --------------------------------------------------------------------------------------------- */
+/* ---- The ops
+ * --------------------------------------------------------------------------------------------- */
 
 const Op op_dense = {
     .name = "Dense",
