@@ -15,7 +15,7 @@
 #define $epilogue v
 
 //% dense_parts
-#define DEPTH 128
+#define DEPTH 64
 #define TILE_COLUMNS (TILE_BLOCKS * RT_LANES)
 #define FEW_(name) NAME(name##_few)
 #define FEW(name) FEW_(name)
@@ -66,7 +66,7 @@ INLINE void add_rows(real *sum, int columns, const real *w, size_t stride, const
  * x, which ReLU leaves often, are not read. */
 INLINE void FEW($name)(const real *x, const real *w, const real *bias, real *y, int c0, int c1)
 {
-    enum { IN = $in, OUT = $out, PART = 4 * DEPTH, AHEAD = 8 };
+    enum { IN = $in, OUT = $out, PART = 8 * DEPTH, AHEAD = 8 };
     const int columns = c1 - c0;
     real total[$panel] = {0};
     for (int k = 0; k < IN; k += PART) {
