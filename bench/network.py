@@ -1,5 +1,5 @@
-"""The network that every peer runs: VGG16 with its classes, with the weights that tlc's program starts
-from: the model of vgg16.json."""
+"""The network that every peer runs: VGG16 with its classes, the model of vgg16.json, with the weights
+that tlc's program starts from."""
 
 import pathlib
 import sys
@@ -20,7 +20,7 @@ def weights(name, *shape):
 
 
 def convolutions():
-    """Per block, its layers as (name, kernel (3, 3, in, out), bias); a 2x2 max pool ends a block."""
+    """Per block, its layers (name, kernel (3, 3, in, out), bias); a 2x2 max pool ends a block."""
     channels = CHANNELS
     for block, (filters, count) in enumerate(BLOCKS, 1):
         made = []

@@ -27,8 +27,8 @@ def inference_table(rows, baseline):
         ratios = [f"{time / other:.2f}" for time, other in zip(times, base.get(row.batch, ()))]
         lines.append([f"{row.name}, {row.precision}", row.batch, *(f"{time:.1f}" for time in times),
                       " / ".join(ratios) or "-", f"{row.peak_bytes / 2**20:.0f}"])
-    return table(["VGG16, 224x224", "batch", "min, ms a picture", "median", "CPU", "to ONNX Runtime",
-                  "peak memory, MiB"], lines)
+    return table(["VGG16, 224x224", "batch", "min, ms a picture", "median", "CPU",
+                  "to ONNX Runtime (min / median / CPU)", "peak memory, MiB"], lines)
 
 
 def training_table(steps):
@@ -49,10 +49,10 @@ def memory_bytes():
 
 def write(rows, baseline, steps, cpus, others):
     versions = "; ".join(dict.fromkeys(row.version for row in rows))
-    text = (f"{cpu_name()}, {cpus} threads on {cpus} of its CPUs, {memory_bytes() / 2**30:.0f} GiB, "
+    text = (f"{cpu_name()}, threads and CPUs used: {cpus}, {memory_bytes() / 2**30:.0f} GiB, "
             f"{platform.system()} {platform.release()}, {datetime.date.today()}.\n"
             f"Versions: {versions}; Python {platform.python_version()}.\n"
-            f"{len(rows[0].ms)} runs of batch {rows[0].batch}, fewer of larger ones; other programs "
-            f"used {100 * others:.0f} % of these CPUs meanwhile.\n\n")
+            f"{len(rows[0].ms)} runs of batch {rows[0].batch}, fewer of larger ones; other "
+            f"programs used {100 * others:.0f} % of these CPUs meanwhile.\n\n")
     text += inference_table(rows, baseline)
     return text + ("\n" + training_table(steps) if steps else "")

@@ -1,4 +1,4 @@
-"""Training steps of tlc's programs, on made-up pictures: time, and memory beside what tlc planned."""
+"""Training steps of tlc's programs on made-up pictures: time, and memory beside tlc's plan."""
 
 import json
 import pathlib
