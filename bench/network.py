@@ -1,5 +1,5 @@
-"""The network that every peer runs: VGG16 with its classes, the model of vgg16.json, with the weights
-that tlc's program starts from."""
+"""The network that every peer runs: VGG16 with its classes, the model of vgg16.json, with the
+weights that tlc's program starts from."""
 
 import pathlib
 import sys
