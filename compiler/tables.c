@@ -265,7 +265,8 @@ static void emit_model_table(Emit *e)
     if (m->phase_count > 0)
         add_text(&e->out, "    .phases = phases,\n    .phase_count = %d,\n", m->phase_count);
     add_text(&e->out,
-             "    .arena_bytes = BYTES(0x%zx),\n    .plan_offset = BYTES(0x%zx),\n    .plan_bytes = BYTES(0x%zx),\n"
+             "    .arena_bytes = BYTES(0x%zx),\n    .plan_offset = BYTES(0x%zx),\n"
+             "    .plan_bytes = BYTES(0x%zx),\n"
              "    .batch_offset = BYTES(0x%zx),\n"
              "    .batch_bytes = BYTES(0x%zx),\n    .kernels = levels,\n};\n",
              m->arena_bytes, m->plan_offset, m->plan_bytes, m->batch_offset, m->batch_bytes);

@@ -1,8 +1,8 @@
 /* level.c: what every kernel may use, printed once for each ISA level of the generated file.
  *
  * How templates work: a section begins with a line "//% name" and ends with the next one. Words
- * that begin with $ are placeholders, which the op's emit hook sets; $name is the kernel's name. What
- * stands before the first section is not printed: it gives the placeholders example values, so that
+ * that begin with $ are placeholders, which the op's emit hook sets; $name is the kernel's name.
+ * What stands before the first section is not printed: it gives the placeholders example values, so that
  * the template compiles by itself. There is no control flow in templates: the op picks a section,
  * or the C compiler folds `if (PAD)` over an enum of constants. */
 #ifndef LEVEL_C
@@ -75,7 +75,8 @@ INLINE void zero_halo(real *plane, int first, int last, int height, int width, i
 
 //% file_macros
 /* SHAPE(X, …) names the numbers of a tensor: XH x XW pixels of XC channels, XV of them in a
- * pixel's lanes, in XB planes of XHP x XWP pixels with a halo of zeros above (XT) and to the left (XL).
+ * pixel's lanes, in XB planes of XHP x XWP pixels with a halo of zeros above (XT) and to the left
+ * (XL).
  * XROW, XPLANE and XSIZE count the numbers in a row, a plane and a picture. AT is a pixel's
  * place. */
 #define SHAPE_(X, h, w, c, v, t, l, hp, wp, b, size)                                               \
