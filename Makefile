@@ -131,12 +131,12 @@ fuzzers: $(FUZZERS)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/die.c $(BUILD)/libtlcrt.a
 	@mkdir -p $(@D)
-	$(COMPILE) $(H5_CFLAGS) -Iruntime -fsanitize=fuzzer $^ $(LDFLAGS) -lcmocka $(RT_LIBS) -o $@
+	$(COMPILE) $(H5_CFLAGS) -Iruntime -fsanitize=fuzzer $(filter %.c %.a,$^) $(LDFLAGS) -lcmocka $(RT_LIBS) -o $@
 
 $(BUILD)/tests/fuzz/model: tests/fuzz/model.c $(TLC_OBJECTS)
 	@mkdir -p $(@D)
-	$(COMPILE) -Icompiler -Iruntime -fsanitize=fuzzer $(filter-out %/compiler/main.o,$^) $(LDFLAGS) \
-	    $(TLC_LIBS) -o $@
+	$(COMPILE) -Icompiler -Iruntime -fsanitize=fuzzer $(filter-out %.h %/main.o,$^) $(LDFLAGS) $(TLC_LIBS) \
+	    -o $@
 
 # The pkg-config file names the place where things are installed, not where they were built for.
 install: all
