@@ -241,7 +241,7 @@ static char *find_official(const RtBase *base)
 /* Does the file hold weights of bases, and none of the layers around them? */
 static bool holds_bases_only(const RtModel *model, const char *file)
 {
-    bool inside = false, outside = false, around = false;
+    bool inside = false, outside = false;
     Source source = open_source(model, file, -1);
     for (size_t i = 0; i < source.count; i++) {
         int weight = source.by_position ? RT_EXTRA : source.matches[i].weight;
@@ -249,10 +249,8 @@ static bool holds_bases_only(const RtModel *model, const char *file)
         inside |= of_base;
         outside |= weight >= 0 && !of_base;
     }
-    for (int i = 0; i < model->layer_count; i++)
-        around |= model->layers[i].weights && model->layers[i].base < 0;
     close_source(&source);
-    return inside && !outside && around;
+    return inside && !outside;
 }
 
 /* file: what stands in for "imagenet", or NULL. */
