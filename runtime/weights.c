@@ -238,9 +238,17 @@ static char *find_official(const RtBase *base)
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-/* Does the file hold weights of bases, and none of the layers around them? */
-static bool holds_bases_only(const RtModel *model, const char *file)
+static bool is_official(const RtBase *base)
 {
+    return base->weights && strcmp(base->weights, "imagenet") == 0;
+}
+
+/* Can the file stand in for "imagenet": does it hold weights of bases, and of no other layer? */
+static bool stands_in(const RtModel *model, const char *file)
+{
+    bool wanted = false;
+    for (int i = 0; i < model->base_count; i++) wanted |= is_official(&model->bases[i]);
+    if (!wanted) return false;
     bool inside = false, outside = false;
     Source source = open_source(model, file, -1);
     for (size_t i = 0; i < source.count; i++) {
@@ -258,7 +266,7 @@ static void load_bases(const RtModel *model, char *arena, const char *file)
 {
     for (int i = 0; i < model->base_count; i++) {
         const RtBase *base = &model->bases[i];
-        bool official = base->weights && strcmp(base->weights, "imagenet") == 0;
+        bool official = is_official(base);
         char *path = official && !file ? find_official(base) : NULL;
         if (base->weights)
             rt_weights_read(model, arena, path ? path : official ? file : base->weights, i);
@@ -272,7 +280,7 @@ void rt_weights_load(const RtModel *model, char *arena, uint64_t seed, const cha
         rt_initialize(&model->weights[i], seed, (real *)(arena + model->weights[i].offset));
     if (!file) {
         load_bases(model, arena, NULL);
-    } else if (holds_bases_only(model, file)) {
+    } else if (stands_in(model, file)) {
         rt_note("%s: weights of a pretrained base; the layers around it start anew", file);
         load_bases(model, arena, file);
     } else {
