@@ -108,7 +108,7 @@ clean:
 .PHONY: all test check-asan clean
 .SECONDARY:
 
-# ---- Demo, fuzzers, installation -----------------------------------------------------------------
+# ---- Demo, Keras, fuzzers, installation ----------------------------------------------------------
 
 # DATA= and WEIGHTS= name a folder of pictures and a weight file of one's own.
 demo: packages-demo
@@ -118,6 +118,16 @@ demo: packages-demo
 $(BUILD)/tools/%: tools/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $< $(LDFLAGS) -ljpeg -o $@
+
+# Keras beside tlc; tests/parity/README.md lists the settings. DATA= and WEIGHTS= as above.
+parity: packages-parity
+	$(MAKE) all
+	tests/parity/run
+
+golden: packages-parity
+	$(MAKE) all
+	tests/parity/install.sh $(BUILD)/parity-venv
+	$(BUILD)/parity-venv/bin/python tests/parity/record.py
 
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst %,$(BUILD)/tests/fuzz/%,image weights model)
@@ -151,9 +161,9 @@ install: all
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/tlc lib/libtlcrt.a lib/pkgconfig/tlcrt.pc \
 	    share/tlc/model.schema.json share/man/man1/tlc.1 include/tlc/rt.h)
-	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/tlc share/tlc) 2>/dev/null
+	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/tlc share/tlc) 2>/dev/null || true
 
-.PHONY: demo fuzz fuzzers install uninstall
+.PHONY: demo parity golden fuzz fuzzers install uninstall
 
 # ---- Measurements --------------------------------------------------------------------------------
 
