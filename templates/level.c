@@ -2,9 +2,9 @@
  *
  * How templates work: a section begins with a line "//% name" and ends with the next one. Words
  * that begin with $ are placeholders, which the op's emit hook sets; $name is the kernel's name.
- * What stands before the first section is not printed: it gives the placeholders example values, so that
- * the template compiles by itself. There is no control flow in templates: the op picks a section,
- * or the C compiler folds `if (PAD)` over an enum of constants. */
+ * What stands before the first section is not printed: it gives the placeholders example values, so
+ * that the template compiles by itself. There is no control flow in templates: the op picks a
+ * section, or the C compiler folds `if (PAD)` over an enum of constants. */
 #ifndef LEVEL_C
 #define LEVEL_C
 #include "rt.h"
