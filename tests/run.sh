@@ -4,6 +4,7 @@
 # (or TAP, as cmocka does). One that fails without saying so counts as a failure. The last line is
 # "N passed, N failed, N skipped".
 set -u
+export CMOCKA_MESSAGE_OUTPUT=TAP
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
