@@ -157,7 +157,7 @@ static void make_data(const RtModel *model, const char *path)
 static int report(int code)
 {
     if (code == 0 && failures == 0 && pairs_done > 0) {
-        printf("%ld steps, no allocation\n", steps_done);
+        printf("ok no allocation in %ld training steps\n", steps_done);
         return 0;
     }
     fprintf(stderr, "%ld steps, %ld with allocations, exit %d\n", steps_done, failures, code);
@@ -167,7 +167,7 @@ static int report(int code)
 int main(int argc, char **argv)
 {
 #ifdef HAS_SANITIZER
-    printf("skipped: the address sanitizer has an allocator of its own\n");
+    printf("skip no allocation in training steps: the address sanitizer has an allocator of its own\n");
     return 0;
 #endif
     RtPhase phases[PHASES];

@@ -276,6 +276,13 @@ done
 ok other_seed ./small train --data data --out seed --quiet --seed 6
 check other_bits '! cmp -s seed/last.safetensors bits/last.safetensors'
 
+# ---- Allocation -----------------------------------------------------------------------------------
+
+ok noalloc_compiles $cc -DNO_MAIN -DMODEL=small_model -I"$root/runtime" small.c "$root/tests/noalloc.c" \
+    "$build/libtlcrt.a" $libs -o small-noalloc
+ok noalloc ./small-noalloc
+grep -E '^skip ' out
+
 # ---- Signals; what is left ---------------------------------------------------------------------------
 
 # Ctrl-C after an epoch: the program stops between steps, keeps its weights and says 130.

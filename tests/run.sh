@@ -14,10 +14,9 @@ for suite; do
     # shellcheck disable=SC2086 # a suite may have arguments
     $suite >"$log" 2>&1
     status=$?
-    ok=$(grep -cE '^ok ' "$log")
-    bad=$(grep -cE '^(FAIL|not ok) ' "$log")
-    skip=$(grep -cE '^skip |^ok .*# SKIP' "$log")
-    ok=$((ok - $(grep -cE '^ok .*# SKIP' "$log")))
+    skip=$(grep -cE '^skip |^(not )?ok .*# SKIP' "$log")
+    ok=$(grep -E '^ok ' "$log" | grep -vc '# SKIP')
+    bad=$(grep -E '^(FAIL|not ok) ' "$log" | grep -vc '# SKIP')
     if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
         bad=1
         echo "FAIL $suite: ended with $status"
@@ -25,7 +24,7 @@ for suite; do
     elif [ "$bad" -gt 0 ]; then
         grep -vE '^ok ' "$log" | tail -n 60
     else
-        grep -E '^skip |# SKIP' "$log"
+        grep -E '^skip |^skipped: |# SKIP' "$log"
     fi
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
     echo "-- $suite: $ok passed, $bad failed, $skip skipped, $(($(date +%s) - start)) s"
