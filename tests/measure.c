@@ -1,5 +1,6 @@
 /* measure.c: what a command takes: measure FILE COMMAND…
- * Writes "seconds of CPU time, most MiB that one process held" to FILE; exits as the command did. */
+ * Writes "seconds of CPU time, most MiB that one process held" to FILE; exits as the command did.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
