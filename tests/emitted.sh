@@ -1,8 +1,8 @@
 #!/bin/sh
-# What tlc emits: the same bytes each time, clean under both compilers, quick to compile, with the names
-# and headers it may have; the plans and the memory that a program really takes.
-# Environment: BUILD, CC, RT_LIBS. TEST_CFLAGS with sanitizers leaves out what they would change: times,
-# sizes, and the compilers' warnings, which the plain run has seen.
+# What tlc emits: the same bytes each time, clean under both compilers, quick to compile, with the
+# names and headers it may have; the plans and the memory that a program really takes.
+# Environment: BUILD, CC, RT_LIBS. TEST_CFLAGS with sanitizers leaves out what they would change:
+# times, sizes, and the compilers' warnings, which the plain run has seen.
 # shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions and text for eval
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,16 +28,17 @@ report() { # NAME STATUS WHY
 # check NAME CONDITION: a condition in words of the shell.
 check() {
     eval "$2" >"$work/log" 2>&1
-    report "$1" $? "not true: $(printf '%s' "$2" | tr '\n' ' '): $(tail -n 3 "$work/log" | tr '\n' ' ')"
+    report "$1" $? "not true: $(printf '%s: ' "$2" | cat - "$work/log" | tr '\n' ' ' | head -c 400)"
 }
 
 is_plain() { case ${TEST_CFLAGS:-} in *sanitize*) false ;; esac; }
 
-# ---- Each file ---------------------------------------------------------------------------------------
+# ---- Each file -----------------------------------------------------------------------------------
 
 # emit NAME MODEL: twice, from another folder the second time.
 emit() {
-    "$tlc" "$2" -o "$work/$1.c" 2>"$work/log" && (cd / && "$tlc" "$2" -o - 2>/dev/null) >"$work/again"
+    "$tlc" "$2" -o "$work/$1.c" 2>"$work/log" &&
+        (cd / && "$tlc" "$2" -o - 2>/dev/null) >"$work/again"
     report "$1/compiles" $? "$(head -n 1 "$work/log")"
     check "$1/same_bytes" "cmp $work/$1.c $work/again"
     check "$1/includes" "! grep '^#include' $work/$1.c |
@@ -81,7 +82,7 @@ else
     echo "skip emitted/compilers: sanitizers"
 fi
 
-# ---- Two models in one program -----------------------------------------------------------------------
+# ---- Two models in one program -------------------------------------------------------------------
 
 cat >"$work/both.c" <<'END'
 #include <stdio.h>
@@ -91,20 +92,21 @@ cat >"$work/both.c" <<'END'
 extern const RtModel pets_model, cnn_model;
 int main(void) { return printf("%s %s\n", pets_model.name, cnn_model.name) < 0; }
 END
-check both_link "${CC:-cc} -std=gnu11 ${TEST_CFLAGS:-} -I$root/runtime -DNO_MAIN $work/pets.c $work/cnn.c $work/both.c \
-    $build/libtlcrt.a $libs -o $work/both && $work/both"
+check both_link "${CC:-cc} -std=gnu11 ${TEST_CFLAGS:-} -I$root/runtime -DNO_MAIN \
+    $work/pets.c $work/cnn.c $work/both.c $build/libtlcrt.a $libs -o $work/both && $work/both"
 
-# ---- What a frozen part is, and what is not there ----------------------------------------------------
+# ---- What a frozen part is, and what is not there ------------------------------------------------
 
 body() { sed -n "/^static [a-z]* $1(/,/^}/p" "$work/pets.c"; }
 check frozen_is_whole 'body frozen_head | grep -q block5_conv3'
-check frozen_has_no_gradient '! body frozen_head | grep -E "\b(d_|dense_d|[a-z0-9_]*grad)|_d_|slot_"'
+check frozen_has_no_gradient \
+    '! body frozen_head | grep -E "\b(d_|dense_d|[a-z0-9_]*grad)|_d_|slot_"'
 check backward_ends_at_the_boundary '! body backward_head | grep -E "conv2d|pool|block"'
 check backward_updates 'body backward_head | grep -q slot_head_fc_kernel_velocity'
 check fine_tune_trains_block5 'body backward_fine_tune | grep -q slot_fine_tune_block5_conv1_kernel'
 check fine_tune_leaves_block4 '! body backward_fine_tune | grep block4_conv3_kernel'
 
-# ---- Plans -------------------------------------------------------------------------------------------
+# ---- Plans ---------------------------------------------------------------------------------------
 
 ratios_are_one() {
     "$tlc" plan "$1" | sed -n 's/.*ratio //p' >"$work/ratios"
@@ -130,7 +132,7 @@ with_batch() {
 }
 check largest_batch "with_batch ${fits:-0} && ! with_batch $((${fits:-0} + 1))"
 
-# ---- Peak memory of a training run, beside what the plan says ----------------------------------------
+# ---- Peak memory of a training run, beside what the plan says ------------------------------------
 
 # Real memory: VGG16 from initial values, a few small steps on made-up pictures.
 measure_training() {
@@ -145,7 +147,8 @@ measure_training() {
             print int(n / 5)
         }
     }' | "$work/digits" "$work/data" || return
-    "$work/measure" "$work/peak" "$work/run" train --data "$work/data/train" --steps 2 --out "$work/out"
+    "$work/measure" "$work/peak" "$work/run" train --data "$work/data/train" --steps 2 \
+        --out "$work/out"
 }
 
 if is_plain; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A generated program from end to end, on pictures made here: every command, what it leaves on disk, its
-# exit codes and messages, the same bits for any number of threads.
+# A generated program from end to end, on pictures made here: every command, what it leaves on disk,
+# its exit codes and messages, the same bits for any number of threads.
 # Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
 # shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions that are called by name
 set -u
@@ -64,7 +64,7 @@ check() {
     if eval "$2" >/dev/null 2>&1; then echo "ok programs/$1"; else fail "$1" "not true: $2"; fi
 }
 
-# ---- Programs, pictures ------------------------------------------------------------------------------
+# ---- Programs, pictures --------------------------------------------------------------------------
 
 # model NAME UNITS ACTIVATION LOSS: two phases on a small network.
 model() {
@@ -132,7 +132,8 @@ END
 model small 3 softmax categorical_crossentropy
 model pair 1 sigmoid binary_crossentropy
 sed 's/"units": 3/"units": 3, "use_bias": false/' small.json >other.json
-sed -e 's/"small"/"huge"/' -e 's/32, 32/2048, 2048/' -e 's/_size": 20/_size": 10000/' small.json >huge.json
+sed -e 's/"small"/"huge"/' -e 's/32, 32/2048, 2048/' -e 's/_size": 20/_size": 10000/' \
+    small.json >huge.json
 cat >frozen.json <<'END'
 {"name": "frozen", "input": {"shape": [32, 32, 3]}, "layers": [
   {"type": "preprocess_input", "model": "vgg16"},
@@ -154,7 +155,7 @@ cp -r data/train/0 data/train/1 two/
 cp -r data/train/0 empty_class/
 mkdir empty_class/1
 
-# ---- Every command -----------------------------------------------------------------------------------
+# ---- Every command -------------------------------------------------------------------------------
 
 best=run/best.safetensors
 ok train ./small train --data data --out run
@@ -200,7 +201,7 @@ ok train_on ./small train --data data --weights $best --epochs 1 --out more
 ok binary_train ./pair train --data two --validation-split 0.2 --out pair_run
 ok binary_predict ./pair predict --weights pair_run/last.safetensors two/1/*.jpg
 
-# ---- Wrong command: exit 2 ---------------------------------------------------------------------------
+# ---- Wrong command: exit 2 -----------------------------------------------------------------------
 
 refused no_command 2 'no command' -- ./small
 refused near_command 2 'unknown command "trian"' 'did you mean train?' -- ./small trian
@@ -213,7 +214,7 @@ refused bad_phase 2 '--phase haed' 'did you mean head?' -- ./small train --data 
 refused inference_only 2 'the model has no phases' -- ./frozen train --data data
 refused bad_level 2 'TLC_LEVEL' -- env TLC_LEVEL=sse9 ./small bench
 
-# ---- Bad data: exit 4 --------------------------------------------------------------------------------
+# ---- Bad data: exit 4 ----------------------------------------------------------------------------
 
 refused no_folder 4 'nowhere' 'No such file' -- ./small train --data nowhere
 refused no_pictures 4 'looked for class folders, found none' -- ./small train --data empty
@@ -231,7 +232,7 @@ mv renamed/2 renamed/two
 refused other_classes 4 'class 2 is "two"' 'trained with "2"' -- \
     ./small evaluate --data renamed --weights $best
 
-# ---- Wrong weights: exit 5 ---------------------------------------------------------------------------
+# ---- Wrong weights: exit 5 -----------------------------------------------------------------------
 
 refused no_weights 5 'runs/small' 'best.safetensors' -- ./small predict data/validation/0/0009.jpg
 refused missing_file 5 'nothing.safetensors' -- \
@@ -242,7 +243,8 @@ head -c 3000 $best >cut.safetensors
 refused cut_file 5 'cut.safetensors' -- ./small evaluate --data data/validation \
     --weights cut.safetensors
 cp $best flipped.safetensors
-printf '\377' | dd of=flipped.safetensors bs=1 seek=$(($(wc -c <$best) - 9)) conv=notrunc 2>/dev/null
+printf '\377' | dd of=flipped.safetensors bs=1 seek=$(($(wc -c <$best) - 9)) conv=notrunc \
+    2>/dev/null
 refused flipped_bit 5 'flipped.safetensors' 'out/' -- \
     ./small evaluate --data data/validation --weights flipped.safetensors
 refused no_imagenet 5 'vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5' 'https://' \
@@ -250,7 +252,7 @@ refused no_imagenet 5 'vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5' 'https
     ./frozen features --data data/train -o f.npy
 refused memory 6 'huge needs' 'MiB are available' -- ./huge bench
 
-# ---- The same bits -----------------------------------------------------------------------------------
+# ---- The same bits -------------------------------------------------------------------------------
 
 # bits THREADS LEVEL: checksum of the weights after both phases.
 bits() {
@@ -276,14 +278,14 @@ done
 ok other_seed ./small train --data data --out seed --quiet --seed 6
 check other_bits '! cmp -s seed/last.safetensors bits/last.safetensors'
 
-# ---- Allocation -----------------------------------------------------------------------------------
+# ---- Allocation ----------------------------------------------------------------------------------
 
 ok noalloc_compiles $cc -DNO_MAIN -DMODEL=small_model -I"$root/runtime" small.c "$root/tests/noalloc.c" \
     "$build/libtlcrt.a" $libs -o small-noalloc
 ok noalloc ./small-noalloc
 grep -E '^skip ' out
 
-# ---- Signals; what is left ---------------------------------------------------------------------------
+# ---- Signals; what is left -----------------------------------------------------------------------
 
 # Ctrl-C after an epoch: the program stops between steps, keeps its weights and says 130.
 interrupt() {

