@@ -7,7 +7,7 @@
  *                                  recording; prints the first difference and exits 1
  *
  * Tolerances: outputs, gradients and weights 1e-4 of the largest magnitude of their array, losses
- * 1e-5, or 1e-4 for the large models, whose weights and pictures come from a seed. */
+ * 1e-5, or 1e-4 for the large models, whose kernels and pictures come from seeds. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 
 static const int64_t LIMIT = (int64_t)1 << 31;
 static const double TOLERANCE = 1e-4, LOSS_TOLERANCE = 1e-5, LARGE_LOSS_TOLERANCE = 1e-4;
-enum { SEED = 1, PURPOSE_PIXELS = 0xDA7A, WHOLE = 8192, SAMPLES = 1024 };
+enum { FIRST_SEED = 1, SEEDS = 8, PURPOSE_PIXELS = 0xDA7A, WHOLE = 8192, SAMPLES = 1024 };
 
 static const char *recording, *folder;
 
@@ -25,29 +25,29 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+static RtArray read_member(const char *name)
+{
+    return rt_npy_read(recording, name, LIMIT, RT_BAD_DATA);
+}
+
 /* ---- unpack ---------------------------------------------------------------------------------- */
 
 /* Noise in whole numbers 0..255, as seeded.py makes it, of the shape that the recording names. */
 static RtArray make_pictures(void)
 {
-    RtArray shape = rt_npy_read(recording, "pictures", 4, RT_BAD_DATA);
+    RtArray shape = read_member("pictures");
     RtArray x = {.type = RT_F32, .rank = 4};
     memcpy(x.dims, shape.data, 4 * sizeof *x.dims);
     rt_array_free(&shape);
     int64_t count = rt_array_count(&x);
     float *values = x.data = rt_alloc((size_t)count, sizeof(float));
-    RtRun run = {.seed = SEED};
+    RtRun run = {.seed = FIRST_SEED};
     uint32_t words[4];
     for (int64_t i = 0; i < count; i++) {
         if (i % 4 == 0) rt_random4(&run, PURPOSE_PIXELS, 0, (uint32_t)(i / 4), words);
         values[i] = (float)(words[i % 4] >> 24);
     }
     return x;
-}
-
-static RtArray read_member(const char *name)
-{
-    return rt_npy_read(recording, name, LIMIT, RT_BAD_DATA);
 }
 
 static void unpack_data(void)
@@ -62,22 +62,41 @@ static void unpack_data(void)
     rt_npz_write(rt_format("%s/data.npz", folder), pair, 2);
 }
 
-/* Initial values of seed 1, of the shape that the recording names. */
-static RtArray make_weight(const char *member, const char *name)
+/* Overwrites the channels (the last dimension) whose seed is not the first one. */
+static void choose_channels(const RtWeight *weight, float *values, int64_t count)
+{
+    char *member = rt_format("seeds/%s", weight->name);
+    if (!rt_npz_has(recording, member)) return;
+    RtArray array = read_member(member);
+    const int64_t channels = array.dims[0], *seeds = array.data;
+    float *other = rt_alloc((size_t)count, sizeof *other);
+    for (uint64_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+        rt_initialize(weight, seed, other);
+        for (int64_t i = 0; i < count; i++)
+            if ((uint64_t)seeds[i % channels] == seed) values[i] = other[i];
+    }
+    free(other), free(member);
+    rt_array_free(&array);
+}
+
+/* The initial kernel, of the shape that the recording names. */
+static RtArray make_kernel(const char *member, const char *name)
 {
     RtArray shape = read_member(member), array = {.type = RT_F32, .rank = (int)shape.dims[0]};
-    RtWeight weight = {.name = name, .rank = array.rank};
     memcpy(array.dims, shape.data, (size_t)array.rank * sizeof *array.dims);
     rt_array_free(&shape);
+    int64_t count = rt_array_count(&array);
+    int in = (int)array.dims[array.rank - 2], out = (int)array.dims[array.rank - 1];
+    int receptive = (int)(count / in / out);
+    RtWeight weight = {.name = name,
+                       .rank = array.rank,
+                       .init = RT_INIT_GLOROT_UNIFORM,
+                       .fan_in = receptive * in,
+                       .fan_out = receptive * out};
     for (int i = 0; i < array.rank; i++) weight.dims[i] = (int)array.dims[i];
-    if (array.rank > 1) {
-        const int *last = weight.dims + weight.rank - 2;
-        int receptive = (int)(rt_array_count(&array) / last[0] / last[1]);
-        weight.init = RT_INIT_GLOROT_UNIFORM;
-        weight.fan_in = receptive * last[0], weight.fan_out = receptive * last[1];
-    }
-    array.data = rt_alloc((size_t)rt_array_count(&array), sizeof(real));
-    rt_initialize(&weight, SEED, array.data);
+    float *values = array.data = rt_alloc((size_t)count, sizeof *values);
+    rt_initialize(&weight, FIRST_SEED, values);
+    choose_channels(&weight, values, count);
     return array;
 }
 
@@ -92,7 +111,7 @@ static void unpack(void)
         if (!seeded && !starts_with(*name, "initial/")) continue;
         char *weight = strchr(*name, '/') + 1;
         weights = rt_grow(weights, count + 1, sizeof *weights);
-        weights[count] = seeded ? make_weight(*name, weight) : read_member(*name);
+        weights[count] = seeded ? make_kernel(*name, weight) : read_member(*name);
         weights[count++].name = weight;
     }
     if (!count) return;
