@@ -99,7 +99,7 @@ test: packages-test
 check-asan: packages-test
 	$(MAKE) test BUILD=$(BUILD)/asan GOLDEN=--small \
 	    CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
-	    TEST_CFLAGS="-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	    TEST_CFLAGS="-O0 -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
 clean:
 	rm -rf $(BUILD)
