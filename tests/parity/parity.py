@@ -8,8 +8,10 @@ Given files are compared instead of random models; they need the phases that rec
 
 Each model is run three ways: inference over all rows, one step of SGD that shows every gradient,
 ten steps of its own optimizer over two full batches and a partial one. Outputs, gradients and
-weights may be off by 1e-4 of the largest of their array, losses by 1e-5; or, where the model is so
-ill-conditioned that Keras in single precision is itself off, by ten times what that is.
+weights may be off by 1e-4 of the largest of their array, losses by 1e-5. Where that is exceeded,
+Keras is asked how much its own numbers move when it computes in double precision and when weights
+move by a millionth: a number on the edge of ReLU or of a pooling window may go either way, and ten
+times that is allowed.
 """
 
 import concurrent.futures
@@ -40,11 +42,13 @@ def draw_data(spec):
     return net, *record.make_data(net, np.random.default_rng(zlib.crc32(spec["name"].encode())))
 
 
-def by_keras(spec, precision="float32"):
-    """What Keras gives: arrays by stage and name."""
+def by_keras(spec, precision="float32", noise=None):
+    """What Keras gives: arrays by stage and name. noise: a generator that moves the weights."""
     keras.config.set_floatx(precision)
     try:
         net, x, y, initial = draw_data(spec)
+        for name, value in initial.items() if noise else ():
+            initial[name] = value * (1 + 1e-6 * noise.normal(size=value.shape))
         net.assign(initial)
         result = {("output", ""): net.predict(x)}
         net.start("grad")
@@ -94,20 +98,29 @@ def distance(stage, ours, theirs):
     return (np.abs(ours - theirs) / scale).max(initial=0)
 
 
+def movements(spec, theirs):
+    """How far Keras's numbers move, by stage and name, for reasons that are no one's fault."""
+    exact = by_keras(spec, "float64")
+    others = [by_keras(spec, "float64", np.random.default_rng(seed)) for seed in range(4)]
+    return {(stage, name): max(distance(stage, other[stage, name], value)
+                               for other in [theirs, *others])
+            for (stage, name), value in exact.items()}
+
+
 def compare(spec, ours, theirs):
     if ours.keys() != theirs.keys():
         odd = sorted(map(str, ours.keys() ^ theirs.keys()))
         raise Failure("names", f"not on both sides: {', '.join(odd)}")
-    exact = None
+    moves = None
     for (stage, name), value in theirs.items():
         off = distance(stage, ours[stage, name], value)
         if off <= TOLERANCE[stage]:
             continue
-        exact = exact or by_keras(spec, "float64")
-        noise = distance(stage, value, exact[stage, name])
-        if not off <= 10 * noise:
+        moves = moves or movements(spec, theirs)
+        if not off <= 10 * moves[stage, name]:
             raise Failure(stage, f"{stage} {name} differs by {off:.2e}, allowed "
-                          f"{TOLERANCE[stage]:.0e}; Keras's own error is {noise:.1e}")
+                          f"{TOLERANCE[stage]:.0e}; Keras itself moves by "
+                          f"{moves[stage, name]:.1e}")
 
 
 def check(spec):

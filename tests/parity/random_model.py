@@ -46,8 +46,8 @@ class Maker:
         layer = {"type": "Conv2D", "filters": self.pick(1, 3, 5, 8, 16, 17, 24),
                  "kernel_size": kernel, "activation": self.pick("linear", "relu", "relu", "tanh")}
         stride, dilation = [1, 1], [1, 1]
-        if self.chance(0.3):
-            stride = layer["strides"] = [self.between(1, 3)] * 2
+        if self.chance(0.3):  # no stride over the kernel: TensorFlow 2.21 writes out of bounds
+            stride = layer["strides"] = [min(self.between(1, 3), *kernel)] * 2
         elif self.chance(0.25):
             dilation = layer["dilation_rate"] = [self.between(1, 3), self.between(1, 2)]
         if self.chance(0.2):

@@ -143,7 +143,7 @@ def settle(net, x):
     that of a few kernels by which the windows are decided most clearly. Returns their seeds."""
     choices = {}
     for layer, following in zip(net.layers, [*net.layers[1:], None]):
-        if getattr(layer, "activation", None) is keras.activations.relu and len(x.shape) == 4:
+        if getattr(layer, "activation", None) is keras.activations.relu:
             pooled = isinstance(following, keras.layers.MaxPooling2D)
             seeds = settle_layer(layer, x, SEEDS if pooled else 1)
             if pooled:
