@@ -337,9 +337,12 @@ static size_t batch_bytes(const Model *m)
 
 static void place_programs(Model *m)
 {
-    m->plan_bytes = 0;
+    m->plan_bytes = m->scratch_bytes = 0;
     for (int i = 0; i < m->program_count; i++) {
         Graph *g = m->programs[i];
+        for (int j = 0; j < g->node_count; j++)
+            if (g->nodes[j]->scratch > m->scratch_bytes)
+                m->scratch_bytes = align(g->nodes[j]->scratch);
         if (g->plan_bytes > m->plan_bytes) m->plan_bytes = g->plan_bytes;
         for (int t = 0; t < g->tensor_count; t++)
             if (g->tensors[t]->kind == TENSOR_PLANNED) g->tensors[t]->offset += m->plan_offset;

@@ -94,5 +94,6 @@ void print_plan(const Model *m, FILE *out)
     fprintf(out, "  largest plan              %12s\n", bytes_text(m->plan_bytes));
     fprintf(out, "  two batches of pictures   %12s\n", bytes_text(m->batch_bytes));
     fprintf(out, "arena                       %12s\n", bytes_text(m->arena_bytes));
+    fprintf(out, "scratch of each thread      %12s\n", bytes_text(m->scratch_bytes));
     fprintf(out, "program and libraries       %12s\n", bytes_text((size_t)OTHER_MEMORY << 20));
 }

@@ -268,8 +268,10 @@ static void emit_model_table(Emit *e)
              "    .arena_bytes = BYTES(0x%zx),\n    .plan_offset = BYTES(0x%zx),\n"
              "    .plan_bytes = BYTES(0x%zx),\n"
              "    .batch_offset = BYTES(0x%zx),\n"
-             "    .batch_bytes = BYTES(0x%zx),\n    .kernels = levels,\n};\n",
-             m->arena_bytes, m->plan_offset, m->plan_bytes, m->batch_offset, m->batch_bytes);
+             "    .batch_bytes = BYTES(0x%zx),\n    .scratch_bytes = BYTES(0x%zx),\n"
+             "    .kernels = levels,\n};\n",
+             m->arena_bytes, m->plan_offset, m->plan_bytes, m->batch_offset, m->batch_bytes,
+             m->scratch_bytes);
 }
 
 void emit_tables(Emit *e)

@@ -202,6 +202,7 @@ struct Model {
     int packed_count;
     size_t weight_bytes, slot_bytes, packed_bytes, plan_bytes, batch_bytes, arena_bytes;
     size_t slot_offset, packed_offset, plan_offset, batch_offset;
+    size_t scratch_bytes; /* of each thread */
 };
 
 /* ---- Graph ----------------------------------------------------------------------------------- */
@@ -257,6 +258,7 @@ struct Node {
     const char *fused; /* activation in the epilogue, or NULL: "relu"; by fuse */
     Node *update;      /* optimizer node done in this node's last store, or NULL; by fuse */
     int variant;       /* algorithm chosen by select; the op's own numbering */
+    size_t scratch;    /* bytes of each thread's own memory that its kernel needs; by select */
     bool in_prefix;    /* runs in micro-batches */
     bool in_prepare;   /* runs once, before the program */
     int index;

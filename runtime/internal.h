@@ -414,6 +414,10 @@ typedef struct {
     bool poison;
 } RtSession;
 
+/* The run's threads and memory: the arena, and behind it the scratch of each thread. threads as for
+ * rt_pool_open. */
+void rt_run_open(RtRun *run, const RtModel *model, int threads);
+void rt_run_close(RtRun *run, const RtModel *model);
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options);
 void rt_session_close(RtSession *session);
 /* The model's functions on a batch. With TLC_POISON=1 in the environment the planned memory is

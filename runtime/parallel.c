@@ -39,9 +39,11 @@ struct RtPool {
     _Alignas(64) atomic_int next; /* task */
     _Alignas(64) atomic_int sleepers, waiting;
     atomic_bool stop;
+    atomic_int started; /* workers */
 };
 
 static _Thread_local bool inside_task; /* a kernel that calls rt_parallel runs it itself */
+static _Thread_local int thread_index;  /* in its pool: 0 the caller's */
 
 static uint64_t flush_denormals(void)
 {
@@ -126,6 +128,7 @@ static void *work(void *argument)
 {
     RtPool *pool = argument;
     uint64_t seen = 0;
+    thread_index = atomic_fetch_add(&pool->started, 1) + 1;
     flush_denormals();
     while (!atomic_load(&pool->stop))
         if (!join_job(pool, &seen)) sleep_until_news(pool, seen);
@@ -226,6 +229,27 @@ void rt_pool_close(RtPool *pool)
 }
 
 int rt_pool_threads(const RtPool *pool) { return pool ? pool->threads : 1; }
+
+void *rt_scratch(const RtRun *run)
+{
+    return run->scratch + (size_t)thread_index * run->scratch_bytes;
+}
+
+/* The part of the threads' time in which they work, if all tasks take equally long. */
+static double use_of_threads(int tasks, int threads)
+{
+    return (double)tasks / ((double)threads * ((tasks + threads - 1) / threads));
+}
+
+int rt_parts(const RtRun *run, int blocks, int most)
+{
+    const int threads = rt_pool_threads(run->pool);
+    int best = 1;
+    for (int parts = 1; parts <= most && use_of_threads(blocks * best, threads) < 0.9; parts++)
+        if (use_of_threads(blocks * parts, threads) > use_of_threads(blocks * best, threads))
+            best = parts;
+    return best;
+}
 
 /* CPUs' worth of time that the groups above this process leave it. */
 static double cgroup_cpus(void)

@@ -5,8 +5,9 @@
  * random numbers, files, pictures, the command line). The library knows the model only through the
  * one `const RtModel` that the file defines.
  *
- * Memory: one arena of model->arena_bytes, taken and touched at start. Every offset in the tables
- * below is in bytes from its start and a multiple of 64. Nothing is allocated in a step.
+ * Memory: one arena of model->arena_bytes, and behind it model->scratch_bytes for each thread, taken
+ * and touched at start. Every offset in the tables below is in bytes from the arena's start and a
+ * multiple of 64. Nothing is allocated in a step.
  *
  * Units: pictures are N,H,W,C in 0..255 as decoded, unless the user's arrays say otherwise; one
  * image of an N,H,W,C batch follows the other without gaps. Times are in seconds. */
@@ -16,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_ABI 1 /* raised whenever a table below changes; checked at start */
+#define RT_ABI 2 /* raised whenever a table below changes; checked at start */
 
 /* The type of every number in the arena. Tests build file and library with -DRT_DOUBLE for finite
  * differences; RM(exp)(x) is expf or exp to match. */
@@ -52,6 +53,8 @@ typedef struct RtPool RtPool;
 typedef struct RtRun {
     char *arena;         /* model->arena_bytes, 64-byte aligned */
     RtPool *pool;        /* the threads */
+    char *scratch;       /* model->scratch_bytes for each thread, 64-byte aligned */
+    size_t scratch_bytes;
     const void *kernels; /* the generated file's table of kernels for the level in use */
     uint64_t seed;       /* of the run: --seed */
     uint32_t epoch;      /* counted from 0 over all phases */
@@ -79,6 +82,14 @@ typedef void RtKernel(const RtCall *call, int task);
 
 /* Runs kernel(call, 0) … kernel(call, tasks-1) on the run's threads; returns when all are done. */
 void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call); /* parallel.c */
+
+/* For kernels: memory of the calling thread, which holds nothing between two tasks. */
+void *rt_scratch(const RtRun *run);
+
+/* Into how many parts, at most `most`, each of `blocks` pieces of work should be cut so that the
+ * run's threads share them evenly: the fewest that leave no more than a tenth of the time idle, or
+ * those that leave the least. For kernels whose bits do not depend on the cut. */
+int rt_parts(const RtRun *run, int blocks, int most);
 
 /* ---- Sums (reduce.c) ------------------------------------------------------------------------- */
 
@@ -221,6 +232,7 @@ typedef struct {
     size_t plan_bytes;
     size_t batch_offset; /* two batches of pictures, labels and outputs of the largest phase: */
     size_t batch_bytes;  /* the loader's room in the arena */
+    size_t scratch_bytes;       /* of each thread, beside the arena */
     const void *const *kernels; /* (RT_LEVELS): the table of kernels of each level */
 } RtModel;
 

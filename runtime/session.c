@@ -55,10 +55,18 @@ static void choose_kernels(RtSession *session)
     session->run.kernels = session->model->kernels[level];
 }
 
+static size_t memory_bytes(const RtModel *model, const RtPool *pool)
+{
+    return model->arena_bytes + (size_t)rt_pool_threads(pool) * model->scratch_bytes;
+}
+
 static void poison(const RtSession *session)
 {
     const RtModel *model = session->model;
-    if (session->poison) memset(session->run.arena + model->plan_offset, 0xff, model->plan_bytes);
+    const RtRun *run = &session->run;
+    if (!session->poison) return;
+    memset(run->arena + model->plan_offset, 0xff, model->plan_bytes);
+    memset(run->scratch, 0xff, memory_bytes(model, run->pool) - model->arena_bytes);
 }
 
 void rt_infer_batch(RtSession *session, const real *x, int n, real *out)
@@ -79,6 +87,21 @@ double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, c
     return phase->train(&session->run, x, y, n, session->out);
 }
 
+void rt_run_open(RtRun *run, const RtModel *model, int threads)
+{
+    run->pool = rt_pool_open(threads);
+    run->arena = rt_arena_open(memory_bytes(model, run->pool), model->name);
+    run->scratch = run->arena + model->arena_bytes;
+    run->scratch_bytes = model->scratch_bytes;
+}
+
+void rt_run_close(RtRun *run, const RtModel *model)
+{
+    const size_t bytes = memory_bytes(model, run->pool);
+    rt_pool_close(run->pool);
+    rt_arena_close(run->arena, bytes);
+}
+
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options)
 {
     *session = (RtSession){.model = model, .options = options};
@@ -86,8 +109,7 @@ void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *
     session->poison = wish && strcmp(wish, "1") == 0;
     choose_kernels(session);
     session->run.seed = options->seed;
-    session->run.arena = rt_arena_open(model->arena_bytes, model->name);
-    session->run.pool = rt_pool_open(options->threads);
+    rt_run_open(&session->run, model, options->threads);
     session->room = session->run.arena + model->batch_offset;
     session->batch = choose_batch(model);
     session->out =
@@ -97,8 +119,7 @@ void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *
 
 void rt_session_close(RtSession *session)
 {
-    rt_pool_close(session->run.pool);
-    rt_arena_close(session->run.arena, session->model->arena_bytes);
+    rt_run_close(&session->run, session->model);
     free(session->out);
     free(session->losses);
 }

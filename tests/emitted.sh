@@ -154,7 +154,9 @@ measure_training() {
 if is_plain; then
     check short_training measure_training
     planned=$("$tlc" plan "$work/run.json" |
-        awk '/^arena|^program and libraries/ { sum += $(NF - 1) } END { print sum }')
+        awk -v threads="$(nproc)" '/^arena|^program and libraries/ { sum += $(NF - 1) }
+            /^scratch of each thread/ { sum += threads * ($NF == "MiB" ? $(NF - 1) : 0) }
+            END { print sum }')
     peak=$(cut -d ' ' -f 2 "$work/peak")
     echo "Peak memory of a training run: $peak MiB; planned: $planned MiB"
     check peak_memory "awk 'BEGIN { r = $peak / $planned; exit !(r > 0.95 && r < 1.05) }'"

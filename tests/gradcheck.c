@@ -90,7 +90,7 @@ static void choose_labels(Check *c, int batch)
  * update. */
 static double run_step(const Check *c, int index, int k, double delta)
 {
-    memset(c->run.arena, 0xFF, MODEL.arena_bytes);
+    memset(c->run.arena, 0xFF, MODEL.arena_bytes + 2 * MODEL.scratch_bytes);
     for (int i = 0; i < MODEL.weight_count; i++)
         memcpy(in_arena(c, &MODEL.weights[i]), start_of(c, i),
                (size_t)weight_count(&MODEL.weights[i]) * sizeof(real));
@@ -188,13 +188,11 @@ int main(void)
     bool ok = true;
     for (int i = 0; i < MODEL.weight_count; i++) total += (size_t)weight_count(&MODEL.weights[i]);
     Check c = {.run = {.seed = SEED, .learning_rate = 1, .kernels = MODEL.kernels[RT_GENERIC]}};
-    c.run.arena = rt_arena_open(MODEL.arena_bytes, "the model");
-    c.run.pool = rt_pool_open(2);
+    rt_run_open(&c.run, &MODEL, 2);
     c.weights = rt_alloc(total, sizeof *c.weights);
     choose_weights(&c);
     for (int i = 0; i < MODEL.phase_count; i++) ok = check_phase(&c, &MODEL.phases[i], total) && ok;
     free(c.weights);
-    rt_pool_close(c.run.pool);
-    rt_arena_close(c.run.arena, MODEL.arena_bytes);
+    rt_run_close(&c.run, &MODEL);
     return ok ? 0 : 1;
 }
