@@ -82,7 +82,7 @@ $(BUILD)/tests/compiler/%: tests/compiler/%.c $(TLC_OBJECTS)
 	$(COMPILE) -Icompiler -Iruntime $< $(filter-out %/compiler/main.o,$(TLC_OBJECTS)) $(LDFLAGS) -lcmocka $(TLC_LIBS) -o $@
 
 # The same library with double for real, for finite differences.
-$(BUILD)/double/libtlcrt.a:
+$(BUILD)/double/libtlcrt.a: $(wildcard runtime/*.[ch])
 	$(MAKE) BUILD=$(BUILD)/double CFLAGS="$(CFLAGS) -DRT_DOUBLE -Wno-psabi" $@
 
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \

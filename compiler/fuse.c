@@ -1,7 +1,9 @@
 /* fuse.c: joins nodes whose work can be done in another's last store.
  *
- * Requires: gradients. Provides: n->fused, the activation in a node's epilogue; n->update, the
- * optimizer applied where a gradient is made, which then exists in no memory. */
+ * Requires: gradients. Provides: n->fused, the activation in a node's epilogue; n->pooled;
+ * n->update, the optimizer applied where a gradient is made, which then exists in no memory. */
+#include <string.h>
+
 #include "tlc.h"
 
 /* conv -> relu becomes conv with fused "relu", if nothing else reads what lies between. */
@@ -16,6 +18,22 @@ static bool fuse_activation(Graph *g, Node *n)
     n->fused = function;
     t->name = user->out[0]->name;
     n->name = user->name;
+    replace_uses(g, user->out[0], t);
+    return true;
+}
+
+/* conv -> relu -> pool: the convolution writes what the pool would. */
+static bool fuse_pool(Graph *g, Node *n)
+{
+    Tensor *t = n->out[0];
+    if (!n->op->absorb || n->pooled || t->user_count != 1 || t == g->output || t == g->loss)
+        return false;
+    Node *user = t->users[0];
+    if (user->in_prefix != n->in_prefix || !n->op->absorb(n, user)) return false;
+    n->pooled = true;
+    memcpy(t->dims, user->out[0]->dims, sizeof t->dims);
+    t->name = user->out[0]->name;
+    n->name = format("%s, %s", n->name, user->name);
     replace_uses(g, user->out[0], t);
     return true;
 }
@@ -44,6 +62,7 @@ void fuse(Graph *g)
 {
     for (int i = 0; i < g->node_count; i++) {
         if (fuse_activation(g, g->nodes[i])) remove_dead(g);
+        if (fuse_pool(g, g->nodes[i])) remove_dead(g);
         if (fuse_update(g, g->nodes[i])) remove_dead(g);
     }
 }

@@ -256,6 +256,7 @@ struct Node {
     Tensor *in[MAX_IN], *out[MAX_OUT];
     int in_count, out_count;
     const char *fused; /* activation in the epilogue, or NULL: "relu"; by fuse */
+    bool pooled;       /* 2x2 max pooling in the epilogue, after the activation; by fuse */
     Node *update;      /* optimizer node done in this node's last store, or NULL; by fuse */
     int variant;       /* algorithm chosen by select; the op's own numbering */
     size_t scratch;    /* bytes of each thread's own memory that its kernel needs; by select */
@@ -320,6 +321,9 @@ struct Op {
     /* Name of the function on vectors, act_NAME, that does all that n does, or NULL: lets fuse put
      * n into its producer's epilogue. Optional. */
     const char *(*epilogue)(const Node *n);
+    /* Whether n can do the work of `user`, the only one that reads its result, in its last store;
+     * only 2x2 max pooling as yet. Optional. */
+    bool (*absorb)(Node *n, const Node *user);
     /* Sets layouts of out[], asks for those of in[] (want_layout), may set variant and add
      * workspace and pack nodes. NULL: in any layout without regard to the halo, out like in[0]. */
     void (*select)(Graph *g, Node *n);
@@ -633,6 +637,10 @@ Tensor *add_activation(Graph *g, Layer *layer, const char *activation, Tensor *x
 extern const char activation_choices[]; /* for ATTR_CHOICE */
 /* What a sigmoid or softmax node was given, if one made t, else NULL. */
 Tensor *logits_of(const Tensor *t);
+
+/* ==== ops/pool2d.c ============================================================================ */
+
+bool is_halving_pool(const Node *n); /* max pooling of 2x2 by steps of 2, without padding */
 
 /* ==== ops/bias_grad.c ========================================================================= */
 

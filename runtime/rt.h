@@ -5,9 +5,9 @@
  * random numbers, files, pictures, the command line). The library knows the model only through the
  * one `const RtModel` that the file defines.
  *
- * Memory: one arena of model->arena_bytes, and behind it model->scratch_bytes for each thread, taken
- * and touched at start. Every offset in the tables below is in bytes from the arena's start and a
- * multiple of 64. Nothing is allocated in a step.
+ * Memory: one arena of model->arena_bytes, and behind it model->scratch_bytes for each thread,
+ * taken and touched at start. Every offset in the tables below is in bytes from the arena's start
+ * and a multiple of 64. Nothing is allocated in a step.
  *
  * Units: pictures are N,H,W,C in 0..255 as decoded, unless the user's arrays say otherwise; one
  * image of an N,H,W,C batch follows the other without gaps. Times are in seconds. */
@@ -51,9 +51,9 @@ typedef struct RtPool RtPool;
 
 /* What a step may know of the run. The driver fills it; generated code reads it. */
 typedef struct RtRun {
-    char *arena;         /* model->arena_bytes, 64-byte aligned */
-    RtPool *pool;        /* the threads */
-    char *scratch;       /* model->scratch_bytes for each thread, 64-byte aligned */
+    char *arena;   /* model->arena_bytes, 64-byte aligned */
+    RtPool *pool;  /* the threads */
+    char *scratch; /* model->scratch_bytes for each thread, 64-byte aligned */
     size_t scratch_bytes;
     const void *kernels; /* the generated file's table of kernels for the level in use */
     uint64_t seed;       /* of the run: --seed */
@@ -90,6 +90,10 @@ void *rt_scratch(const RtRun *run);
  * run's threads share them evenly: the fewest that leave no more than a tenth of the time idle, or
  * those that leave the least. For kernels whose bits do not depend on the cut. */
 int rt_parts(const RtRun *run, int blocks, int most);
+static inline int rt_tasks(const RtRun *run, int blocks, int most)
+{
+    return blocks * rt_parts(run, blocks, most);
+}
 
 /* ---- Sums (reduce.c) ------------------------------------------------------------------------- */
 
@@ -228,11 +232,11 @@ typedef struct {
     const RtPhase *phases;
     int phase_count;
     size_t arena_bytes;
-    size_t plan_offset;  /* what a program may write to; holds nothing between two calls */
+    size_t plan_offset; /* what a program may write to; holds nothing between two calls */
     size_t plan_bytes;
-    size_t batch_offset; /* two batches of pictures, labels and outputs of the largest phase: */
-    size_t batch_bytes;  /* the loader's room in the arena */
-    size_t scratch_bytes;       /* of each thread, beside the arena */
+    size_t batch_offset;  /* two batches of pictures, labels and outputs of the largest phase: */
+    size_t batch_bytes;   /* the loader's room in the arena */
+    size_t scratch_bytes; /* of each thread, beside the arena */
     const void *const *kernels; /* (RT_LEVELS): the table of kernels of each level */
 } RtModel;
 

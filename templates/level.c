@@ -49,10 +49,17 @@ typedef real Vec
 
 INLINE Vec load(const real *p) { return *(const Vec *)p; }
 INLINE void store(real *p, Vec v) { *(Vec *)p = v; }
+/* b where one of them is not a number. */
 INLINE Vec vmax(Vec a, Vec b)
 {
+#if LEVEL > 0
+    Vec larger;
+    __asm__("vmaxps %2, %1, %0" : "=v"(larger) : "v"(a), "v"(b));
+    return larger;
+#else
     const __typeof__(a > b) larger = a > b; /* no loop: clang would keep a in memory */
     return (Vec)((larger & (__typeof__(larger))a) | (~larger & (__typeof__(larger))b));
+#endif
 }
 
 /* The frame of zeros around rows [first, last) of a plane: its left and right columns, and the rows

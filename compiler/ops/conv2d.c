@@ -6,26 +6,57 @@
  * turned kernel. */
 #include <string.h>
 
-#include "tlc.h"
+#include "conv2d.h"
 
 #define CONV_ATTRS                                                                                 \
-    {.name = "filters", .type = ATTR_INT, .flags = ATTR_REQUIRED, .lo = 1, .hi = 1 << 24,          \
+    {.name = "filters",                                                                            \
+     .type = ATTR_INT,                                                                             \
+     .flags = ATTR_REQUIRED,                                                                       \
+     .lo = 1,                                                                                      \
+     .hi = 1 << 24,                                                                                \
      .doc = "channels of the output"},                                                             \
-    {.name = "kernel_size", .type = ATTR_INT2, .flags = ATTR_REQUIRED, .lo = 1, .hi = 255,         \
-     .doc = "height and width of the window"},                                                     \
-    {.name = "strides", .type = ATTR_INT2, .initial = "[1, 1]", .lo = 1, .hi = 65535,              \
-     .doc = "steps of the window"},                                                                \
-    {.name = "padding", .type = ATTR_CHOICE, .initial = "\"valid\"", .choices = "valid same",      \
-     .doc = "same: zeros around x, so that as many windows as steps fit; valid: none"},            \
-    {.name = "dilation_rate", .type = ATTR_INT2, .initial = "[1, 1]", .lo = 1, .hi = 65535,        \
-     .doc = "steps inside the window; above 1 only with strides of 1"},                            \
-    {.name = "activation", .type = ATTR_CHOICE, .flags = ATTR_NULL, .initial = "\"linear\"",       \
-     .choices = activation_choices, .doc = "function of the result"},                              \
-    {.name = "use_bias", .type = ATTR_BOOL, .initial = "true", .doc = "adds a number a channel"},  \
-    {.name = "kernel_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                   \
-     .initial = "null", .doc = "penalty on the kernel"},                                     \
-    {.name = "bias_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                     \
-     .initial = "null", .doc = "penalty on the bias"}
+        {.name = "kernel_size",                                                                    \
+         .type = ATTR_INT2,                                                                        \
+         .flags = ATTR_REQUIRED,                                                                   \
+         .lo = 1,                                                                                  \
+         .hi = 255,                                                                                \
+         .doc = "height and width of the window"},                                                 \
+        {.name = "strides",                                                                        \
+         .type = ATTR_INT2,                                                                        \
+         .initial = "[1, 1]",                                                                      \
+         .lo = 1,                                                                                  \
+         .hi = 65535,                                                                              \
+         .doc = "steps of the window"},                                                            \
+        {.name = "padding",                                                                        \
+         .type = ATTR_CHOICE,                                                                      \
+         .initial = "\"valid\"",                                                                   \
+         .choices = "valid same",                                                                  \
+         .doc = "same: zeros around x, so that as many windows as steps fit; valid: none"},        \
+        {.name = "dilation_rate",                                                                  \
+         .type = ATTR_INT2,                                                                        \
+         .initial = "[1, 1]",                                                                      \
+         .lo = 1,                                                                                  \
+         .hi = 65535,                                                                              \
+         .doc = "steps inside the window; above 1 only with strides of 1"},                        \
+        {.name = "activation",                                                                     \
+         .type = ATTR_CHOICE,                                                                      \
+         .flags = ATTR_NULL,                                                                       \
+         .initial = "\"linear\"",                                                                  \
+         .choices = activation_choices,                                                            \
+         .doc = "function of the result"},                                                         \
+        {.name = "use_bias",                                                                       \
+         .type = ATTR_BOOL,                                                                        \
+         .initial = "true",                                                                        \
+         .doc = "adds a number a channel"},                                                        \
+        {.name = "kernel_regularizer",                                                             \
+         .type = ATTR_REGULARIZER,                                                                 \
+         .flags = ATTR_NULL,                                                                       \
+         .initial = "null",                                                                        \
+         .doc = "penalty on the kernel"},                                                          \
+    {                                                                                              \
+        .name = "bias_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,                  \
+        .initial = "null", .doc = "penalty on the bias"                                            \
+    }
 
 static const Attr conv_attrs[] = {CONV_ATTRS, {0}};
 
@@ -37,13 +68,6 @@ static const Attr conv_dx_attrs[] = {
 };
 
 extern const Op op_conv2d, op_conv2d_dx, op_conv2d_dw, op_conv2d_stretch, op_conv2d_pack;
-
-enum { FORWARD, TURNED }; /* Node.variant: of a convolution and its packed kernel */
-
-/* Windows over one axis (0: height) of `length` numbers. */
-typedef struct {
-    int64_t length, taps, stride, dilation, before, count;
-} Axis;
 
 static Axis axis_of(const Node *n, int64_t length, int axis)
 {
@@ -140,6 +164,10 @@ static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int 
     const int64_t *kernel = n->in[1]->dims;
     const int64_t outputs = kernel[variant == TURNED ? 2 : 3],
                   inputs = kernel[variant == TURNED ? 3 : 2];
+    if (winograd_pays(h, w, inputs, outputs)) {
+        select_winograd(g, n, h, w, variant | WINOGRAD);
+        return;
+    }
     const Layout layout = {lanes, (int)h->before, (int)after(h), (int)w->before, (int)after(w)};
     want_layout(g, n, 0, layout, false);
     n->out[0]->layout = (Layout){.lanes = LANES};
@@ -194,8 +222,8 @@ static int64_t plane_count(const Tensor *x, const Axis *h, const Axis *w)
     return parts >= planes ? 1 : ceil_div(planes, parts);
 }
 
-static const char *window_name(const char *stem, const Axis *h, const Axis *w, const Tensor *x,
-                               const Tensor *y)
+const char *window_name(const char *stem, const Axis *h, const Axis *w, const Tensor *x,
+                        const Tensor *y)
 {
     return format("%s_%lldx%lld_%dx%d_%d_%d", stem, (long long)h->taps, (long long)w->taps,
                   height_of(y), width_of(y), channels_of(x), channels_of(y));
@@ -204,6 +232,10 @@ static const char *window_name(const char *stem, const Axis *h, const Axis *w, c
 static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
+    if (n->variant & WINOGRAD) {
+        emit_winograd(e, n, h, w);
+        return;
+    }
     const int64_t groups = ceil_div(blocks_of(y), 2), rows = band_rows(y, groups);
     const char *name = format("%s%s%s", window_name("conv2d", h, w, x, y), n->fused ? "_" : "",
                               n->fused ? n->fused : "");
@@ -220,19 +252,32 @@ static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
                 format("n * %lld", (long long)(groups * ceil_div(height_of(y), rows))));
 }
 
+/* Whether `user` is max pooling of 2x2, which Winograd's tiles can do in their last store, before
+ * the fused function: those of fuse never fall. */
+static bool absorb_pool(Node *n, const Node *user)
+{
+    const Tensor *x = n->in[0], *y = n->out[0];
+    const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
+    return is_halving_pool(user) && winograd_pays(&h, &w, x->dims[3], y->dims[3]);
+}
+
 static void emit_conv2d(Emit *e, const Node *n)
 {
     const Axis h = axis_of(n, height_of(n->in[0]), 0), w = axis_of(n, width_of(n->in[0]), 1);
     emit_windows(e, n, &h, &w);
 }
 
+/* y: the sums, whose pooling may be fused. */
 static int64_t count_products(const Node *n, const Tensor *x, const Tensor *y)
 {
     const int64_t *size = attr(n, "kernel_size")->i;
     return size[0] * size[1] * channels_of(x) * picture_count(y);
 }
 
-static int64_t count_conv2d(const Node *n) { return count_products(n, n->in[0], n->out[0]); }
+static int64_t count_conv2d(const Node *n)
+{
+    return count_products(n, n->in[0], n->out[0]) * (n->pooled ? 4 : 1);
+}
 
 /* ---- Gradients
  * ---------------------------------------------------------------------------------------- */
@@ -382,6 +427,7 @@ const Op op_conv2d = {
     .build = build_conv2d,
     .infer = infer_conv2d,
     .grad = grad_conv2d,
+    .absorb = absorb_pool,
     .select = select_conv2d,
     .emit = emit_conv2d,
     .macs = count_conv2d,

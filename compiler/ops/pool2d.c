@@ -8,12 +8,23 @@
 #include "tlc.h"
 
 #define POOL_ATTRS                                                                                 \
-    {.name = "pool_size", .type = ATTR_INT2, .initial = "[2, 2]", .lo = 1, .hi = 65535,            \
+    {.name = "pool_size",                                                                          \
+     .type = ATTR_INT2,                                                                            \
+     .initial = "[2, 2]",                                                                          \
+     .lo = 1,                                                                                      \
+     .hi = 65535,                                                                                  \
      .doc = "height and width of the window"},                                                     \
-    {.name = "strides", .type = ATTR_INT2, .flags = ATTR_NULL, .initial = "null", .lo = 1,         \
-     .hi = 65535, .doc = "steps of the window; null: pool_size"},                                  \
-    {.name = "padding", .type = ATTR_CHOICE, .initial = "\"valid\"", .choices = "valid same",      \
-     .doc = "same: as many windows as steps fit, some over the edge; valid: none over the edge"}
+        {.name = "strides",                                                                        \
+         .type = ATTR_INT2,                                                                        \
+         .flags = ATTR_NULL,                                                                       \
+         .initial = "null",                                                                        \
+         .lo = 1,                                                                                  \
+         .hi = 65535,                                                                              \
+         .doc = "steps of the window; null: pool_size"},                                           \
+    {                                                                                              \
+        .name = "padding", .type = ATTR_CHOICE, .initial = "\"valid\"", .choices = "valid same",   \
+        .doc = "same: as many windows as steps fit, some over the edge; valid: none over the edge" \
+    }
 
 static const Attr pool_attrs[] = {POOL_ATTRS, {0}};
 
@@ -23,6 +34,8 @@ static const Attr pool_dx_attrs[] = {
     {.name = "size", .type = ATTR_INT2, .initial = "[1, 1]", .doc = "height and width of x"},
     {0},
 };
+
+extern const Op op_max_pool, op_max_pool_dx, op_average_pool_dx;
 
 /* Windows over one axis (0: height) of x. */
 typedef struct {
@@ -58,6 +71,15 @@ static bool simplify_pool(Graph *g, Node *n)
     if (h.window * h.stride * w.window * w.stride != 1) return false;
     replace_uses(g, n->out[0], n->in[0]);
     return true;
+}
+
+bool is_halving_pool(const Node *n)
+{
+    if (n->op != &op_max_pool) return false;
+    const Tensor *x = n->in[0];
+    const Axis h = axis_of(n, x, 0), w = axis_of(n, x, 1);
+    return h.window == 2 && w.window == 2 && h.stride == 2 && w.stride == 2 &&
+           2 * h.count <= x->dims[1] && 2 * w.count <= x->dims[2];
 }
 
 /* x: the large side, y: the small one. */
@@ -100,13 +122,12 @@ static void emit_pool_dx(Emit *e, const Node *n, const char *section)
 
 /* ---- Maximum --------------------------------------------------------------------------------- */
 
-extern const Op op_max_pool_dx, op_average_pool_dx;
-
 static void grad_max_pool(Graph *g, Node *n)
 {
     Tensor *x = n->in[0];
-    add_grad(g, x, add_node(g, &op_max_pool_dx, format("d_%s", x->name), n->layer, n->values,
-                            (Tensor *[]){x, n->out[0]->grad, NULL}));
+    add_grad(g, x,
+             add_node(g, &op_max_pool_dx, format("d_%s", x->name), n->layer, n->values,
+                      (Tensor *[]){x, n->out[0]->grad, NULL}));
 }
 
 static void emit_max_pool(Emit *e, const Node *n) { emit_pool(e, n, "max_pool"); }
@@ -141,8 +162,9 @@ static void grad_average_pool(Graph *g, Node *n)
     for (const Attr *a = pool_attrs; a->name; a++)
         *find_value(pool_dx_attrs, values, a->name) = *attr(n, a->name);
     memcpy(find_value(pool_dx_attrs, values, "size")->i, x->dims + 1, 2 * sizeof *x->dims);
-    add_grad(g, x, add_node(g, &op_average_pool_dx, format("d_%s", x->name), n->layer, values,
-                            (Tensor *[]){n->out[0]->grad, NULL}));
+    add_grad(g, x,
+             add_node(g, &op_average_pool_dx, format("d_%s", x->name), n->layer, values,
+                      (Tensor *[]){n->out[0]->grad, NULL}));
 }
 
 static void infer_average_pool_dx(Node *n)

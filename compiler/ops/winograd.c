@@ -1,0 +1,173 @@
+/* winograd.c: how Conv2D with windows of 3x3 is summed by Winograd's F(4x4, 3x3): when that pays,
+ * and in which blocks of tiles. Kernels: templates/winograd.c. */
+#include "conv2d.h"
+
+extern const Op op_winograd_pack;
+
+enum {
+    SIDE = 4,              /* results of a tile in each direction */
+    FREQUENCIES = 36,      /* products of a tile */
+    FEW_TILES = 28,        /* of a block, at least: each meets all of the kernel */
+    MANY_TILES = 64,       /* at most */
+    CACHE_BYTES = 1 << 20, /* what a block's values may take of the second cache */
+    LINE = 16              /* numbers in a line of the cache */
+};
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* ---- When it pays ---------------------------------------------------------------------------- */
+
+/* Frequencies in one direction: a last tile with one or two results uses four of the six. */
+static int64_t count_frequencies(int64_t length)
+{
+    return 6 * ceil_div(length, SIDE) - ((length - 1) % SIDE < 2 ? 2 : 0);
+}
+
+/* A tile's transforms take about as long as 7.5 / K (of x) and 5.6 / C (of the products) of its
+ * multiplications. */
+bool winograd_pays(const Axis *h, const Axis *w, int64_t inputs, int64_t outputs)
+{
+    const bool fits = h->taps == 3 && w->taps == 3 && h->stride == 1 && w->stride == 1 &&
+                      h->dilation == 1 && w->dilation == 1 && inputs >= LANES && outputs >= LANES;
+    if (!fits) return false;
+    const double products =
+        (double)count_frequencies(h->count) * (double)count_frequencies(w->count);
+    const double transforms = 1 + 7.5 / (double)outputs + 5.6 / (double)inputs;
+    return products * transforms < 9.0 * (double)h->count * (double)w->count;
+}
+
+/* ---- Blocks of tiles ------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t pictures, rows, columns; /* of tiles */
+    int64_t a_picture;               /* blocks in a picture; 1 where pictures > 1 */
+} Blocks;
+
+/* Equal parts of `length`, of about `wanted` each; returns the size of one. */
+static int64_t even_part(int64_t length, int64_t wanted)
+{
+    return wanted >= length ? length : ceil_div(length, ceil_div(length, wanted > 1 ? wanted : 1));
+}
+
+static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_t batch)
+{
+    const int64_t rows = ceil_div(h->count, SIDE), columns = ceil_div(w->count, SIDE);
+    int64_t tiles = CACHE_BYTES / (FREQUENCIES * (int64_t)sizeof(float) * inputs);
+    tiles = tiles < FEW_TILES ? FEW_TILES : tiles > MANY_TILES ? MANY_TILES : tiles;
+    Blocks b = {1, rows, columns, 1};
+    if (rows * columns <= MANY_TILES) { /* small pictures: the kernel is the larger part */
+        b.pictures = MANY_TILES / (rows * columns);
+        if (b.pictures > batch) b.pictures = batch;
+        return b;
+    }
+    b.columns = even_part(columns, 2 * columns < 3 * tiles ? columns : tiles);
+    b.rows = even_part(rows, (tiles + b.columns / 2) / b.columns);
+    b.a_picture = ceil_div(rows, b.rows) * ceil_div(columns, b.columns);
+    return b;
+}
+
+/* Bytes of a block's values and of the products with 32 channels. */
+static size_t block_bytes(const Blocks *b, int64_t planes)
+{
+    const int64_t tiles = b->pictures * b->rows * b->columns;
+    return (size_t)(FREQUENCIES * ((planes + 2) * tiles * LANES + 2 * LINE)) * sizeof(float);
+}
+
+/* ---- Hooks ----------------------------------------------------------------------------------- */
+
+static int reach(const Axis *a)
+{
+    const int64_t end = SIDE * ceil_div(a->count, SIDE) + 2 - a->before;
+    return end > a->length ? (int)(end - a->length) : 0;
+}
+
+void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int variant)
+{
+    const int64_t *kernel = n->in[1]->dims;
+    const bool turned = variant & TURNED;
+    const int64_t inputs = kernel[turned ? 3 : 2], outputs = kernel[turned ? 2 : 3];
+    const Layout layout = {LANES, (int)h->before, reach(h), (int)w->before, reach(w)};
+    want_layout(g, n, 0, layout, false);
+    n->out[0]->layout = (Layout){.lanes = LANES};
+    n->variant = variant;
+    const Blocks b = choose_blocks(h, w, inputs, g->batch);
+    n->scratch = block_bytes(&b, ceil_div(inputs, LANES));
+    pack_weight(g, n, 1, &op_winograd_pack,
+                FREQUENCIES * ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, LANES) *
+                    LANES);
+}
+
+static const char *need_output(Emit *e, const Node *n)
+{
+    const char *name = format("winograd_output%s%s%s", n->fused ? "_" : "",
+                              n->fused ? n->fused : "", n->pooled ? "_pool" : "");
+    set(e, "$pooled", "%d", n->pooled);
+    set(e, "$epilogue", n->fused ? "NAME(act_%s)(v)" : "v", n->fused);
+    set(e, "$output", "%s", name);
+    need_text(e, name, fill_section(e, "winograd_output"));
+    return name;
+}
+
+static void need_parts(Emit *e)
+{
+    need_section(e, "lanes");
+    need_section(e, "tile");
+    need_section(e, "activations");
+    need_section(e, "winograd_points");
+}
+
+void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
+{
+    const Tensor *x = n->in[0], *y = n->out[0];
+    const Blocks b = choose_blocks(h, w, channels_of(x), e->g->batch);
+    const int64_t groups = ceil_div(blocks_of(y), 2);
+    need_parts(e);
+    need_section(e, "winograd_input");
+    need_section(e, "winograd_tiles");
+    need_section(e, "winograd_products");
+    need_section(e, "winograd_output_parts");
+    const char *output = need_output(e, n);
+    need_section(e, "winograd");
+    const char *name = format(
+        "winograd_%lldx%lld_%d_%d%s%s%s", (long long)h->count, (long long)w->count, channels_of(x),
+        channels_of(y), n->fused ? "_" : "", n->fused ? n->fused : "", n->pooled ? "_pool" : "");
+    set_shape(e, "$X", x);
+    set_shape(e, "$Y", y);
+    set(e, "$sums", "%lld, %lld", (long long)h->count, (long long)w->count);
+    set(e, "$padding", "%lld, %lld", (long long)h->before, (long long)w->before);
+    set(e, "$block", "%lld, %lld, %lld", (long long)b.pictures, (long long)b.rows,
+        (long long)b.columns);
+    set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
+    set(e, "$pooled", "%d", n->pooled);
+    set(e, "$output", "%s", output);
+    const char *blocks = b.pictures > 1 ? format("(n + %lld) / %lld", (long long)b.pictures - 1,
+                                                 (long long)b.pictures)
+                                        : format("n * %lld", (long long)b.a_picture);
+    emit_kernel(e, n, "winograd_conv2d", name,
+                format("rt_tasks(r, %s, %lld)", blocks, (long long)groups));
+}
+
+/* ---- Packed kernels -------------------------------------------------------------------------- */
+
+static void emit_pack(Emit *e, const Node *n)
+{
+    const int64_t *d = n->in[0]->dims;
+    const bool turned = n->variant & TURNED;
+    const int64_t outputs = d[turned ? 2 : 3], inputs = d[turned ? 3 : 2];
+    need_parts(e);
+    need_section(e, "winograd_wide");
+    set(e, "$kernel", "%lld, %lld", (long long)d[2], (long long)d[3]);
+    set(e, "$turned", "%d", turned);
+    emit_kernel(
+        e, n, "winograd_pack",
+        shape_name(turned ? "winograd_pack_turned" : "winograd_pack", n->in[0]),
+        format("%lld", (long long)(ceil_div(outputs, 2 * LANES) * ceil_div(inputs, LANES))));
+}
+
+const Op op_winograd_pack = {
+    .name = "winograd_pack",
+    .doc = "Conv2D's kernel at the frequencies of Winograd's tiles; variant 3: turned",
+    .flags = OP_PACK,
+    .infer = infer_same,
+    .emit = emit_pack,
+};
