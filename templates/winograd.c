@@ -345,14 +345,11 @@ FUNCTION void NAME($output)(int low, int narrow, const real *m, size_t step, con
         TILE($output)(0, 0, m, step, bias, y, row, rows, columns);
 }
 
-//% winograd
+//% winograd_blocks
 #define Conv NAME(Conv)
 #define Block NAME(Block)
-#define Output NAME(Output)
 #define count_blocks NAME(count_blocks)
 #define find_block NAME(find_block)
-#define finish_plane NAME(finish_plane)
-#define winograd NAME(winograd)
 
 /* What depends on shapes: sums of height x width in tiles, `pooled` (1 or 2) of them to a pixel of
  * y, blocks of channels, steps between pictures, planes and rows in memory, the halo of y, and how
@@ -368,9 +365,6 @@ typedef struct {
     Tiles tiles;
     int n, row, column; /* of its first tile */
 } Block;
-
-typedef void Output(int low, int narrow, const real *m, size_t step, const real *bias, real *y,
-                    size_t row, int rows, int columns);
 
 #define TILES(length) (((length) + 3) / 4)
 
@@ -395,6 +389,14 @@ INLINE Block find_block(const Conv *c, int n, int index)
     t->narrow = b.column + t->columns == wide && (c->width - 1) % 4 < 2;
     return b;
 }
+
+//% winograd
+#define Output NAME(Output)
+#define finish_plane NAME(finish_plane)
+#define winograd NAME(winograd)
+
+typedef void Output(int low, int narrow, const real *m, size_t step, const real *bias, real *y,
+                    size_t row, int rows, int columns);
 
 /* The results of a block of output channels, whose first picture's plane of y begins at y. */
 INLINE void finish_plane(const Conv *c, const Block *b, const real *m, size_t step,

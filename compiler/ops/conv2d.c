@@ -354,6 +354,10 @@ static void select_dw(Graph *g, Node *n)
 {
     const Tensor *x = n->in[0];
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
+    if (winograd_pays(&h, &w, x->dims[3], n->in[1]->dims[3])) {
+        select_winograd_dw(g, n, &h, &w);
+        return;
+    }
     want_layout(g, n, 0,
                 (Layout){input_lanes(x->dims[3]), (int)h.before, (int)after(&h), (int)w.before,
                          (int)after(&w)},
@@ -367,6 +371,10 @@ static void emit_dw(Emit *e, const Node *n)
 {
     const Tensor *x = n->in[0], *dy = n->in[1];
     const Axis h = axis_of(n, height_of(x), 0), w = axis_of(n, width_of(x), 1);
+    if (n->variant & WINOGRAD) {
+        emit_winograd_dw(e, n, &h, &w);
+        return;
+    }
     const int64_t tasks = ceil_div(blocks_of(dy), 2) * blocks_of(x);
     const bool whole = h.taps * w.taps <= MOST_TAPS && tasks >= TASKS;
     need_windows(e);

@@ -22,5 +22,7 @@ const char *window_name(const char *stem, const Axis *h, const Axis *w, const Te
 bool winograd_pays(const Axis *h, const Axis *w, int64_t inputs, int64_t outputs);
 void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int variant);
 void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w);
+void select_winograd_dw(Graph *g, Node *n, const Axis *h, const Axis *w); /* of the kernel */
+void emit_winograd_dw(Emit *e, const Node *n, const Axis *h, const Axis *w);
 
 #endif

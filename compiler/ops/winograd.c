@@ -49,14 +49,13 @@ static int64_t even_part(int64_t length, int64_t wanted)
     return wanted >= length ? length : ceil_div(length, ceil_div(length, wanted > 1 ? wanted : 1));
 }
 
-static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_t batch)
+/* Of about `tiles` tiles; whole pictures where `most` tiles hold at least one. */
+static Blocks cut_pictures(const Axis *h, const Axis *w, int64_t tiles, int64_t most, int64_t batch)
 {
     const int64_t rows = ceil_div(h->count, SIDE), columns = ceil_div(w->count, SIDE);
-    int64_t tiles = CACHE_BYTES / (FREQUENCIES * (int64_t)sizeof(float) * inputs);
-    tiles = tiles < FEW_TILES ? FEW_TILES : tiles > MANY_TILES ? MANY_TILES : tiles;
     Blocks b = {1, rows, columns, 1};
-    if (rows * columns <= MANY_TILES) { /* small pictures: the kernel is the larger part */
-        b.pictures = MANY_TILES / (rows * columns);
+    if (rows * columns <= most) {
+        b.pictures = most / (rows * columns);
         if (b.pictures > batch) b.pictures = batch;
         return b;
     }
@@ -66,19 +65,39 @@ static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_
     return b;
 }
 
+static int64_t count_tiles(const Blocks *b) { return b->pictures * b->rows * b->columns; }
+
+/* Of a sum: as many tiles as fit the cache; more where pictures are small, for there the kernel is
+ * what is read most. */
+static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_t batch)
+{
+    const int64_t tiles = CACHE_BYTES / (FREQUENCIES * (int64_t)sizeof(float) * inputs);
+    return cut_pictures(h, w,
+                        tiles < FEW_TILES    ? FEW_TILES
+                        : tiles > MANY_TILES ? MANY_TILES
+                                             : tiles,
+                        MANY_TILES, batch);
+}
+
 /* Bytes of a block's values and of the products with 32 channels. */
 static size_t block_bytes(const Blocks *b, int64_t planes)
 {
-    const int64_t tiles = b->pictures * b->rows * b->columns;
-    return (size_t)(FREQUENCIES * ((planes + 2) * tiles * LANES + 2 * LINE)) * sizeof(float);
+    return (size_t)(FREQUENCIES * ((planes + 2) * count_tiles(b) * LANES + 2 * LINE)) *
+           sizeof(float);
 }
 
 /* ---- Hooks ----------------------------------------------------------------------------------- */
 
+/* What the windows of the tiles cover beyond x. */
 static int reach(const Axis *a)
 {
     const int64_t end = SIDE * ceil_div(a->count, SIDE) + 2 - a->before;
     return end > a->length ? (int)(end - a->length) : 0;
+}
+
+static Layout input_layout(const Axis *h, const Axis *w)
+{
+    return (Layout){LANES, (int)h->before, reach(h), (int)w->before, reach(w)};
 }
 
 void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int variant)
@@ -86,8 +105,7 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
     const int64_t *kernel = n->in[1]->dims;
     const bool turned = variant & TURNED;
     const int64_t inputs = kernel[turned ? 3 : 2], outputs = kernel[turned ? 2 : 3];
-    const Layout layout = {LANES, (int)h->before, reach(h), (int)w->before, reach(w)};
-    want_layout(g, n, 0, layout, false);
+    want_layout(g, n, 0, input_layout(h, w), false);
     n->out[0]->layout = (Layout){.lanes = LANES};
     n->variant = variant;
     const Blocks b = choose_blocks(h, w, inputs, g->batch);
@@ -116,14 +134,28 @@ static void need_parts(Emit *e)
     need_section(e, "winograd_points");
 }
 
+static void need_tiles(Emit *e)
+{
+    need_parts(e);
+    need_section(e, "winograd_input");
+    need_section(e, "winograd_tiles");
+    need_section(e, "winograd_blocks");
+}
+
+static void set_blocks(Emit *e, const Axis *h, const Axis *w, const Blocks *b)
+{
+    set(e, "$sums", "%lld, %lld", (long long)h->count, (long long)w->count);
+    set(e, "$padding", "%lld, %lld", (long long)h->before, (long long)w->before);
+    set(e, "$block", "%lld, %lld, %lld", (long long)b->pictures, (long long)b->rows,
+        (long long)b->columns);
+}
+
 void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
     const Blocks b = choose_blocks(h, w, channels_of(x), e->g->batch);
     const int64_t groups = ceil_div(blocks_of(y), 2);
-    need_parts(e);
-    need_section(e, "winograd_input");
-    need_section(e, "winograd_tiles");
+    need_tiles(e);
     need_section(e, "winograd_products");
     need_section(e, "winograd_output_parts");
     const char *output = need_output(e, n);
@@ -133,10 +165,7 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
         channels_of(y), n->fused ? "_" : "", n->fused ? n->fused : "", n->pooled ? "_pool" : "");
     set_shape(e, "$X", x);
     set_shape(e, "$Y", y);
-    set(e, "$sums", "%lld, %lld", (long long)h->count, (long long)w->count);
-    set(e, "$padding", "%lld, %lld", (long long)h->before, (long long)w->before);
-    set(e, "$block", "%lld, %lld, %lld", (long long)b.pictures, (long long)b.rows,
-        (long long)b.columns);
+    set_blocks(e, h, w, &b);
     set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
     set(e, "$pooled", "%d", n->pooled);
     set(e, "$output", "%s", output);
@@ -145,6 +174,58 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
                                         : format("n * %lld", (long long)b.a_picture);
     emit_kernel(e, n, "winograd_conv2d", name,
                 format("rt_tasks(r, %s, %lld)", blocks, (long long)groups));
+}
+
+/* ---- Gradient of the kernel ------------------------------------------------------------------ */
+
+enum { DW_TILES = 32, DW_PLANES = 4, DW_TASKS = 8 };
+
+/* Blocks of channels of x and of dy that a task takes: fewer where there would be too few tasks. */
+static void choose_planes(int64_t x_blocks, int64_t y_blocks, int64_t *x, int64_t *y)
+{
+    *x = *y = DW_PLANES;
+    if (ceil_div(x_blocks, *x) * ceil_div(y_blocks, *y) < DW_TASKS) *y /= 2;
+    if (ceil_div(x_blocks, *x) * ceil_div(y_blocks, *y) < DW_TASKS) *x /= 2;
+}
+
+static Blocks choose_dw_blocks(const Axis *h, const Axis *w, int64_t batch)
+{
+    return cut_pictures(h, w, DW_TILES, DW_TILES, batch);
+}
+
+/* Reads dy in whole tiles or in tiles of two: beyond its edge it must be zero. */
+void select_winograd_dw(Graph *g, Node *n, const Axis *h, const Axis *w)
+{
+    const Blocks b = choose_dw_blocks(h, w, g->batch);
+    int64_t x, y;
+    choose_planes(ceil_div(n->in[0]->dims[3], LANES), ceil_div(n->in[1]->dims[3], LANES), &x, &y);
+    want_layout(g, n, 0, input_layout(h, w), false);
+    want_layout(g, n, 1, (Layout){LANES, 0, (int)(h->count % 2), 0, (int)(w->count % 2)}, false);
+    n->variant = WINOGRAD;
+    n->scratch = (size_t)(FREQUENCIES *
+                          ((x + y) * count_tiles(&b) * LANES + 2 * LINE + x * y * LANES * LANES)) *
+                 sizeof(float);
+}
+
+void emit_winograd_dw(Emit *e, const Node *n, const Axis *h, const Axis *w)
+{
+    const Tensor *x = n->in[0], *dy = n->in[1];
+    const Blocks b = choose_dw_blocks(h, w, e->g->batch);
+    int64_t x_planes, y_planes;
+    choose_planes(blocks_of(x), blocks_of(dy), &x_planes, &y_planes);
+    need_tiles(e);
+    need_section(e, "winograd_dw");
+    set_gradient(e, n, 2);
+    set_shape(e, "$X", x);
+    set_shape(e, "$Y", dy);
+    set_blocks(e, h, w, &b);
+    set(e, "$x_planes", "%lld", (long long)x_planes);
+    set(e, "$y_planes", "%lld", (long long)y_planes);
+    emit_kernel(e, n, "winograd_conv2d_dw",
+                format("winograd_dw_%lldx%lld_%d_%d", (long long)h->count, (long long)w->count,
+                       channels_of(x), channels_of(dy)),
+                format("%lld", (long long)(ceil_div(blocks_of(x), x_planes) *
+                                           ceil_div(blocks_of(dy), y_planes))));
 }
 
 /* ---- Packed kernels -------------------------------------------------------------------------- */
