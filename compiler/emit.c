@@ -20,9 +20,9 @@ static void emit_header(Emit *e)
     add_text(&e->out,
              "/* %s.c: model \"%s\" by tlc %s. Made by a program: edit the JSON instead.\n"
              " * Graph %s.\n"
-             " * Pictures of %dx%dx%d; %s parameters, %s of arena.\n",
+             " * Pictures of %dx%dx%d; %s parameters, %s of arena; precision %s.\n",
              m->name, m->name, TLC_VERSION, m->hash, m->height, m->width, m->channels,
-             count_text(params), bytes_text(m->arena_bytes));
+             count_text(params), bytes_text(m->arena_bytes), precision_names[m->precision]);
     for (int p = 0; p < m->phase_count; p++) {
         const Phase *phase = m->phases[p];
         int64_t trained = 0;

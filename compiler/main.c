@@ -27,6 +27,7 @@ typedef struct {
     const char *command; /* "compile", "plan", "summary", … */
     const char *file, *out, *dump;
     int64_t max_memory;
+    const char *precision; /* NULL: as the model says */
     bool trainable, expand;
 } Options;
 
@@ -41,6 +42,7 @@ static const char help[] =
     "\n"
     "  -o FILE              the C file to write; - for standard output\n"
     "  --max-memory SIZE    refuse a model whose arena is larger (512MiB, 2GiB, bytes)\n"
+    "  --precision P        highest, high or medium, instead of what the model says\n"
     "  --dump=PASS          print each program's graph after a pass on stderr:\n"
     "                       build simplify grad simplify2 fuse select schedule plan\n"
     "  --trainable          summary: a column for each phase that says what it trains\n"
@@ -83,6 +85,7 @@ static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char
 static Model *compile_model(const Options *o, const char *dump_pass, int64_t most_rows)
 {
     Model *m = parse_model(o->file);
+    if (o->precision) find_precision(o->precision, &m->precision);
     m->hash = hash_model(m);
     for (int i = 0; i < m->phase_count && most_rows; i++)
         if (m->phases[i]->batch > most_rows) m->phases[i]->batch = most_rows;
@@ -137,6 +140,13 @@ static int64_t parse_size(const char *text)
     usage("--max-memory: \"%s\" is no size; write 512MiB, 2GiB or a number of bytes", text);
 }
 
+static const char *parse_precision(const char *name)
+{
+    Precision precision;
+    if (find_precision(name, &precision)) return name;
+    usage("--precision: \"%s\" is none; write highest, high or medium", name);
+}
+
 /* The value of an option, as --name=value, or the next argument. */
 static const char *option_value(const char *name, int argc, char **argv, int *i)
 {
@@ -157,6 +167,8 @@ static bool parse_option(Options *o, int argc, char **argv, int *i)
         o->out = value;
     } else if ((value = option_value("--max-memory", argc, argv, i))) {
         o->max_memory = parse_size(value);
+    } else if ((value = option_value("--precision", argc, argv, i))) {
+        o->precision = parse_precision(value);
     } else if ((value = option_value("--dump", argc, argv, i))) {
         if (!is_pass(value)) usage("--dump: there is no pass \"%s\"; see tlc --help", value);
         o->dump = value;

@@ -86,8 +86,9 @@ void print_plan(const Model *m, FILE *out)
     for (int i = 0; i < m->program_count; i++) print_program(m->programs[i], out);
     for (int i = 0; i < m->program_count; i++)
         if (m->programs[i]->kind == PROGRAM_TRAIN) print_phase(m->programs[i], out);
-    fprintf(out, "model %s: %s parameters, %.3f G multiply-adds a picture\n", m->name,
-            count_text(params), (double)step_macs(m->programs[0]) / m->programs[0]->batch / 1e9);
+    fprintf(out, "model %s: %s parameters, %.3f G multiply-adds a picture, precision %s\n", m->name,
+            count_text(params), (double)step_macs(m->programs[0]) / m->programs[0]->batch / 1e9,
+            precision_names[m->precision]);
     fprintf(out, "  weights                   %12s\n", bytes_text(m->weight_bytes));
     fprintf(out, "  optimizer state           %12s\n", bytes_text(m->slot_bytes));
     fprintf(out, "  packed weights            %12s\n", bytes_text(m->packed_bytes));

@@ -208,10 +208,10 @@ static void add_definitions(Text *text, Text *types)
 
 void print_schema(FILE *out)
 {
-    Text definitions = {0}, types = {0}, input = {0}, name = {0};
+    Text definitions = {0}, types = {0}, input = {0}, top = {0};
     add_definitions(&definitions, &types);
     for (const Attr *attr = input_attrs; attr->name; attr++) add_property(&input, attr, "        ");
-    add_property(&name, model_attrs, "    ");
+    for (const Attr *attr = model_attrs; attr->name; attr++) add_property(&top, attr, "    ");
     fprintf(out,
             "{\n"
             "  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
@@ -228,7 +228,7 @@ void print_schema(FILE *out)
             "  \"required\": [\"name\", \"input\", \"layers\"],\n"
             "  \"additionalProperties\": false,\n"
             "  %s}\n",
-            name.data, input.data + 1, types.data, definitions.data);
+            top.data, input.data + 1, types.data, definitions.data);
 }
 
 /* ---- Tables of docs/model-format.md ---------------------------------------------------------- */

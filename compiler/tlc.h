@@ -182,12 +182,20 @@ struct Packed {
     size_t offset;
 };
 
+/* How exact arithmetic must be, named as in PyTorch; relative rms errors of a layer. */
+typedef enum {
+    PRECISION_HIGHEST, /* fp32 arithmetic throughout */
+    PRECISION_HIGH,    /* results as good as fp32's: at most 5e-6 */
+    PRECISION_MEDIUM,  /* 16-bit numbers, sums and stored weights in fp32: at most 5e-3 */
+} Precision;
+
 struct Model {
     const char *file; /* for messages: its name as given on the command line */
     const char *name; /* a C identifier */
     const char *hash; /* SHA-256 of the canonical form, hex */
     int height, width, channels;
-    bool nearest;   /* interpolation */
+    bool nearest; /* interpolation */
+    Precision precision;
     Layer **layers; /* in order, bases expanded; the model's output is the last one's */
     int layer_count;
     Base **bases;
@@ -447,6 +455,8 @@ char *attrs_text(const Attr *table,
 
 Model *parse_model(const char *file);
 extern const Attr model_attrs[], input_attrs[], phase_attrs[], base_attrs[];
+extern const char *const precision_names[];              /* "highest", …; NULL ends */
+bool find_precision(const char *name, Precision *found); /* false if there is none */
 /* Once, after the first graph is built: official layers of the bases, weights of pretrained layers
  * against those in the official file, and that each phase trains something. */
 void check_shapes(Model *model);

@@ -359,6 +359,23 @@ static void test_phases(void **state)
     assert_int_equal(b->batch, 5);
 }
 
+/* ---- Precision
+ * -------------------------------------------------------------------------------------------- */
+
+/* It changes results, so it changes the hash, except where nobody asked for another. */
+static void test_precision(void **state)
+{
+    (void)state;
+    Model *m = read_model("[8, 8, 1]", "{\"type\": \"Flatten\"}", "");
+    assert_int_equal(m->precision, PRECISION_HIGHEST);
+    const char *hash = hash_model(m);
+    assert_string_equal(hash, "a9e5e6214137c868812934afcf2474ea3b4c8ce0d4794f3b2dd52a131b3e8c66");
+    assert_true(find_precision("medium", &m->precision));
+    assert_int_equal(m->precision, PRECISION_MEDIUM);
+    assert_string_not_equal(hash_model(m), hash);
+    assert_false(find_precision("low", &m->precision));
+}
+
 static int free_memory(void **state)
 {
     (void)state;
@@ -383,6 +400,7 @@ int main(void)
         cmocka_unit_test_teardown(test_globs, free_memory),
         cmocka_unit_test_teardown(test_slice_of_parts, free_memory),
         cmocka_unit_test_teardown(test_phases, free_memory),
+        cmocka_unit_test_teardown(test_precision, free_memory),
     };
     return cmocka_run_group_tests_name("compiler/model", tests, NULL, NULL);
 }
