@@ -86,7 +86,7 @@ $(BUILD)/double/libtlcrt.a: $(wildcard runtime/*.[ch])
 	$(MAKE) BUILD=$(BUILD)/double CFLAGS="$(CFLAGS) -DRT_DOUBLE -Wno-psabi" $@
 
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
-         tests/ops/run tests/emitted.sh "tests/golden/run $(GOLDEN)" tests/programs.sh
+         tests/ops/run tests/accuracy/run tests/emitted.sh "tests/golden/run $(GOLDEN)" tests/programs.sh
 
 packages-%:
 	@tools/packages.sh $*

@@ -1,24 +1,30 @@
-/* dense.c: Dense, y = x W + b, on rows of numbers; its gradients. W (IN, OUT) stays in Keras's
- * layout.
+/* dense.c: Dense, y = x W + b, on rows of numbers. W (IN, OUT) stays in Keras's layout, or is
+ * stored in 16 bits by dense_pack.
  *
- * A batch has call->n * $pixels rows: Dense acts on the last axis. Sums are cut into parts of DEPTH
- * products, so that what they read stays in the cache and errors stay small. */
+ * A batch has call->n * $pixels rows: Dense acts on the last axis. The time of few rows is that of
+ * reading W. So W is read once, in runs that are long enough for the CPU to fetch ahead of them,
+ * and rows of W that meet only zeros of x, which ReLU leaves often, are not read. A task has a
+ * panel of columns, a chunk of the products and a block of rows; chunks are added up by dense_sum.
+ */
 #include "tile.c"
 
 #define $name dense_example
 #define $in 200
 #define $out 70
 #define $pixels 1
-#define $batch 32
-#define $panel 64
+#define $rows 32
+#define $panel 96
+#define $chunks 2
+#define $stride 70
+#define $type real
+#define $load load_lanes
 #define $bias call->in[2]
 #define $epilogue v
 
 //% dense_parts
-#define DEPTH 64
+#define DEPTH 32    /* products of a part of a sum: it stays in the cache, and errors stay small */
+#define DW_DEPTH 64 /* rows of the batch for the gradient of W, likewise */
 #define TILE_COLUMNS (TILE_BLOCKS * RT_LANES)
-#define FEW_(name) NAME(name##_few)
-#define FEW(name) FEW_(name)
 #define copy_part NAME(copy_part)
 
 /* `rows` x `columns` numbers at `from`, `stride` from row to row, to rows of `width`, zeros behind.
@@ -32,131 +38,229 @@ INLINE void copy_part(real *to, int width, const real *from, size_t stride, int 
 }
 
 //% dense_few
+#define WINDOW 2048 /* products whose places are known at a time */
+#define Halves NAME(Halves)
+#define Words NAME(Words)
+#define Singles NAME(Singles)
+#define load_half NAME(load_half)
 #define collect NAME(collect)
+#define take NAME(take)
 #define add_rows NAME(add_rows)
+#define copy_places NAME(copy_places)
+#define FEW_(name) NAME(name##_few)
+#define FEW(name) FEW_(name)
+#define FETCH_(name) NAME(name##_fetch)
+#define FETCH(name) FETCH_(name)
+#define MANY_(name) NAME(name##_many)
+#define MANY(name) MANY_(name)
+#define STEP(type) (64 / (int)sizeof(type)) /* numbers in a line of the cache */
 
-/* Places and values of the numbers at x that are not zero. */
-INLINE int collect(const real *x, int count, int *places, real *values)
+/* bfloat16 is the upper half of a float. Rows of them are padded: a vector is always there. */
+typedef uint16_t Halves __attribute__((vector_size(NAME(VL_) * 2), aligned(2), may_alias));
+typedef uint32_t Words __attribute__((vector_size(NAME(VL_) * 4)));
+typedef float Singles __attribute__((vector_size(NAME(VL_) * 4)));
+INLINE Vec load_half(const uint16_t *p, int count)
+{
+    const Words words = __builtin_convertvector(*(const Halves *)p, Words) << 16;
+    return (void)count, __builtin_convertvector((Singles)words, Vec);
+}
+
+/* Which of `count` columns of x hold a number that is not zero; returns how many do. Behind them
+ * the last one again, for who fetches ahead. */
+INLINE int collect(const real *x, int rows, size_t stride, int count, int *places)
 {
     int found = 0;
-    for (int i = 0; i < count; i++) {
-        places[found] = i;
-        values[found] = x[i];
-        found += x[i] != 0;
+    for (int k = 0; k < count; k += VL) {
+        const int here = count - k < VL ? count - k : VL;
+        real is_other[VL]; /* all bits set where a number is not zero */
+        Vec any = {0};
+        for (int i = 0; i < rows; i++)
+            any = (Vec)((Mask)any | (load_lanes(x + i * stride + k, here) != 0));
+        store(is_other, any);
+        for (int j = 0; j < here; j++) {
+            places[found] = k + j;
+            found += is_other[j] != 0;
+        }
     }
+    for (int j = 0; j < 2 * DEPTH; j++) places[found + j] = found > 0 ? places[found - 1] : 0;
     return found;
 }
 
-/* sum += values[0..3] * the rows of w at places[0..3]. */
-INLINE void add_rows(real *sum, int columns, const real *w, size_t stride, const int *places,
-                     const real *values)
+/* The numbers of x at `count` places, DEPTH for each row. */
+INLINE void take(real *to, const real *x, int rows, size_t stride, int count, const int *places)
 {
-    const real *a = w + places[0] * stride, *b = w + places[1] * stride;
-    const real *c = w + places[2] * stride, *d = w + places[3] * stride;
-    int k = 0;
-    for (; k + VL <= columns; k += VL)
-        store(sum + k, load(sum + k) + values[0] * load(a + k) + values[1] * load(b + k) +
-                           values[2] * load(c + k) + values[3] * load(d + k));
-    for (; k < columns; k++)
-        sum[k] += values[0] * a[k] + values[1] * b[k] + values[2] * c[k] + values[3] * d[k];
+    const int first = places[0], in_line = places[count - 1] - first == count - 1;
+    for (int i = 0; i < rows; i++, to += DEPTH, x += stride) {
+        if (in_line && count == DEPTH)
+            memcpy(to, x + first, DEPTH * sizeof(real));
+        else
+            for (int k = 0; k < count; k++) to[k] = x[places[k]];
+    }
+}
+
+/* sum[0 … rows) += factors times four rows of W. */
+INLINE void add_rows(const int rows, real *sum, const int stride, const real *factors, Vec a, Vec b,
+                     Vec c, Vec d)
+{
+    for (int r = 0; r < rows; r++, sum += stride, factors += 4)
+        store(sum, load(sum) + factors[0] * a + factors[1] * b + factors[2] * c + factors[3] * d);
+}
+
+/* TILE_COLUMNS of the rows of w at `places`, zeros behind the first `columns`. */
+INLINE void copy_places(real *to, const real *w, size_t stride, int count, const int *places,
+                        int columns)
+{
+    for (int k = 0; k < count; k++, to += TILE_COLUMNS)
+        copy_part(to, TILE_COLUMNS, w + places[k] * stride, 0, 1, columns);
 }
 
 //% dense
-/* Columns [c0, c1) of one row. The time is that of reading W, so the rows of W that meet a zero of
- * x, which ReLU leaves often, are not read. */
-INLINE void FEW($name)(const real *x, const real *w, const real *bias, real *y, int c0, int c1)
+/* Sums of one or two rows over the `found` places: four rows of W in one go, while the next four
+ * are fetched. */
+INLINE void FEW($name)(const int rows, const real *x, const $type *w, int columns, int found,
+                       const int *places, real *sum)
 {
-    enum { IN = $in, OUT = $out, PART = 8 * DEPTH, AHEAD = 8 };
-    const int columns = c1 - c0;
-    real total[$panel] = {0};
-    for (int k = 0; k < IN; k += PART) {
-        int places[PART + AHEAD + 4];
-        real values[PART + AHEAD + 4], sum[$panel] = {0};
-        const real *from = w + (size_t)k * OUT + c0;
-        const int found = collect(x + k, IN - k < PART ? IN - k : PART, places, values);
-        memset(places + found, 0, (AHEAD + 4) * sizeof *places);
-        memset(values + found, 0, (AHEAD + 4) * sizeof *values);
-        for (int i = 0; i < found; i += 4) {
-            for (int j = i + AHEAD; j < i + AHEAD + 4; j++)
-                for (int c = 0; c < columns; c += LINE)
-                    __builtin_prefetch(from + (size_t)places[j] * OUT + c, 0, 2);
-            add_rows(sum, columns, from, OUT, places + i, values + i);
+    enum { IN = $in, TAIL = $out % VL };
+    for (int i = 0; i < found; i += 4, places += 4) {
+        const $type *at[4], *next[4];
+        real factors[2 * 4];
+        for (int j = 0; j < 4; j++) {
+            at[j] = w + (size_t)places[j] * $stride;
+            next[j] = w + (size_t)places[j + 4] * $stride;
+            for (int r = 0; r < rows; r++)
+                factors[r * 4 + j] = i + j < found ? x[(size_t)r * IN + places[j]] : 0;
         }
-        for (int c = 0; c < columns; c++) total[c] += sum[c];
-    }
-    for (int c = 0; c < columns; c += VL) {
-        Vec v = load(total + c);
-        if (bias) v += load_lanes(bias + c0 + c, columns - c);
-        store_lanes(y + c0 + c, $epilogue, columns - c);
+        int c = 0;
+        for (; c + VL <= columns; c += VL) {
+            if (c % STEP($type) == 0)
+                UNROLL for (int j = 0; j < 4; j++) __builtin_prefetch(next[j] + c, 0, 2);
+            add_rows(rows, sum + c, $panel, factors, $load(at[0] + c, VL), $load(at[1] + c, VL),
+                     $load(at[2] + c, VL), $load(at[3] + c, VL));
+        }
+        if (TAIL > 0 && c < columns)
+            add_rows(rows, sum + c, $panel, factors, $load(at[0] + c, TAIL), $load(at[1] + c, TAIL),
+                     $load(at[2] + c, TAIL), $load(at[3] + c, TAIL));
     }
 }
 
-/* A tile of HEIGHT rows and TILE_COLUMNS columns from the c-th, of which `rows` and `columns` are
- * real, summed over `depth` numbers of x from the k-th: starts y, or adds to it. */
-INLINE void TILE($name)(const int height, const Places places, int k, int depth, const real *x,
-                        const real *w, const real *bias, real *y, int rows, int c, int columns)
+/* Fetches a line of the rows of a panel that come next: row by row, as they lie in memory. */
+INLINE void FETCH($name)(const $type *panel, const int *places, int line)
 {
-    enum { IN = $in, OUT = $out, VECTORS = TILE_BLOCKS * BV };
+    enum { RUN = ($panel + STEP($type) - 1) / STEP($type) };
+    const $type *row = panel + (size_t)places[DEPTH + line / RUN] * $stride;
+    __builtin_prefetch(row + line % RUN * STEP($type), 0, 2);
+}
+
+/* HEIGHT x TILE_COLUMNS sums over `count` products. W is read at `places` and copied to `part` by
+ * the first tile of a column, and read there by the others. Each fetches its share, lines [line,
+ * end), of the rows of the panel that come next: row by row, as they lie in memory. */
+INLINE void TILE($name)(const int height, const int is_first, const int copies, int count,
+                        const real *x, const $type *w, const int *places, real *part, real *sum,
+                        const $type *panel, int line, int end)
+{
+    enum { VECTORS = TILE_BLOCKS * BV };
     Vec tile[TILE_VECTORS];
-    real sum[TILE_PIXELS * TILE_COLUMNS];
-    UNROLL for (int i = 0; i < height * VECTORS; i++) tile[i] = (Vec){0};
-    add_products(tile, height, VECTORS, places, depth, x, w);
-    UNROLL for (int i = 0; i < height * VECTORS; i++) store(sum + i * VL, tile[i]);
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j += VL) {
-            real *to = y + (size_t)i * OUT + c + j;
-            const int count = columns - j;
-            Vec v = load(sum + i * TILE_COLUMNS + j);
-            if (k > 0)
-                v += load_lanes(to, count);
-            else if (bias)
-                v += load_lanes(bias + c + j, count);
-            store_lanes(to, k + depth == IN ? $epilogue : v, count);
+    UNROLL for (int i = 0; i < height * VECTORS; i++) tile[i] = load(sum + i * VL);
+    ROLL for (int k = 0; k < count; k++, x++, part += TILE_COLUMNS)
+    {
+        const $type *from = w + (size_t)places[k] * $stride;
+        Vec factors[TILE_VECTORS];
+        __asm__("" : "+r"(x)); /* else gcc would hand numbers of x on through the stack */
+        if (line < end) FETCH($name)(panel, places, line++);
+        if (!copies && line < end) FETCH($name)(panel, places, line++);
+        UNROLL for (int j = 0; j < VECTORS; j++)
+        {
+            factors[j] = is_first ? $load(from + j * VL, VL) : load(part + j * VL);
+            if (is_first && copies) store(part + j * VL, factors[j]);
         }
+        UNROLL for (int i = 0; i < height; i++)
+        {
+            const real v = x[i * DEPTH];
+            UNROLL for (int j = 0; j < VECTORS; j++) tile[i * VECTORS + j] += v * factors[j];
+        }
+    }
+    UNROLL for (int i = 0; i < height * VECTORS; i++) store(sum + i * VL, tile[i]);
 }
 
-/* A row of tiles: columns [c0, c1). */
-INLINE void BAND($name)(const int height, const Places places, int k, int depth, const real *x,
-                        const real *w, const real *bias, real *y, int rows, int c0, int c1)
+/* Sums of height * parts rows over the `found` places, tile by tile: [column][row][TILE_COLUMNS].
+ */
+INLINE void MANY($name)(const int height, const int parts, const real *x, int rows, const $type *w,
+                        int columns, int found, const int *places, real *sum)
 {
-    enum { OUT = $out };
-    int c = c0;
-    for (; c + TILE_COLUMNS <= c1; c += TILE_COLUMNS)
-        TILE($name)(height, places, k, depth, x, w + (size_t)k * OUT + c, bias, y, rows, c,
-                    TILE_COLUMNS);
-    if (OUT % TILE_COLUMNS > 0 && c < c1) {
-        const Places narrow = {places.columns, places.row_step, places.column_step,
-                               places.a_step,  TILE_COLUMNS,    places.block_step, 0};
-        real part[DEPTH * TILE_COLUMNS];
-        copy_part(part, TILE_COLUMNS, w + (size_t)k * OUT + c, OUT, depth, c1 - c);
-        TILE($name)(height, narrow, k, depth, x, part, bias, y, rows, c, c1 - c);
+    enum {
+        IN = $in,
+        RUN = ($panel + STEP($type) - 1) / STEP($type),
+        TILES = ($panel + TILE_COLUMNS - 1) / TILE_COLUMNS,
+        EACH = (DEPTH + TILES - 1) / TILES
+    };
+    const int share = parts > 1 ? DEPTH : 2 * DEPTH, is_padded = $stride % TILE_COLUMNS == 0;
+    real part[DEPTH * TILE_COLUMNS], taken[($rows + TILE_PIXELS) * DEPTH];
+    memset(taken, 0, sizeof taken);
+    for (int i = 0; i < found; i += DEPTH, places += DEPTH) {
+        const int count = found - i < DEPTH ? found - i : DEPTH;
+        real *to = sum;
+        take(taken, x, rows, IN, count, places);
+        for (int t = 0; t < TILES && t * TILE_COLUMNS < columns; t++) {
+            const $type *from = w + t * TILE_COLUMNS;
+            const int end = (t + 1) * EACH < DEPTH ? (t + 1) * EACH * RUN : DEPTH * RUN;
+            const int is_whole = is_padded || (t + 1) * TILE_COLUMNS <= columns;
+            int line = t * EACH * RUN;
+            if (!is_whole)
+                copy_places(part, (const real *)from, $stride, count, places,
+                            columns - t * TILE_COLUMNS);
+            if (is_whole) TILE($name)
+            (height, 1, parts > 1, count, taken, from, places, part, to, w, line, end);
+            for (int p = is_whole; p < parts; p++) TILE($name)
+            (height, 0, parts > 1, count, taken + p * height * DEPTH, from, places, part,
+             to + p * height * TILE_COLUMNS, w, line + p * share, end);
+            to += parts * height * TILE_COLUMNS;
+        }
     }
 }
 
-/* A task is a panel of columns. Rows that fill no tile are copied to where zeros follow them. */
+/* The sums of $rows rows and $panel columns at most. */
 KERNEL($name)
 {
     enum {
-        IN = $in, OUT = $out, ROWS = $batch * $pixels,
-        PARTS = (ROWS + TILE_PIXELS - 1) / TILE_PIXELS, HEIGHT = (ROWS + PARTS - 1) / PARTS
+        IN = $in,
+        OUT = $out,
+        CHUNKS = $chunks,
+        PANELS = (OUT + $panel - 1) / $panel,
+        LENGTH = (IN + CHUNKS - 1) / CHUNKS,
+        PARTS = ($rows + TILE_PIXELS - 1) / TILE_PIXELS,
+        HEIGHT = ($rows + PARTS - 1) / PARTS
     };
-    const Places plain = {HEIGHT, 0, IN, 1, OUT, RT_LANES, (size_t)DEPTH * OUT};
-    const Places copied = {HEIGHT, 0, DEPTH, 1, OUT, RT_LANES, (size_t)DEPTH * OUT};
-    const int rows = call->n * $pixels, c0 = task * $panel, end = c0 + $panel;
-    const int c1 = end < OUT ? end : OUT;
-    const real *x = call->in[0], *w = call->in[1], *bias = $bias;
-    real *y = call->out[0], part[HEIGHT * DEPTH];
-    for (int i = 0; i < rows && rows <= 2; i++)
-        FEW($name)(x + (size_t)i * IN, w, bias, y + (size_t)i * OUT, c0, c1);
-    for (int k = 0; k < IN && rows > 2; k += DEPTH) {
-        const int depth = IN - k < DEPTH ? IN - k : DEPTH;
-        int i = 0;
-        for (; i + HEIGHT <= rows; i += HEIGHT)
-            BAND($name)(HEIGHT, plain, k, depth, x + (size_t)i * IN + k, w, bias,
-                        y + (size_t)i * OUT, HEIGHT, c0, c1);
-        if (i == rows) continue;
-        memset(part, 0, sizeof part);
-        copy_part(part, DEPTH, x + (size_t)i * IN + k, IN, rows - i, depth);
-        BAND($name)(HEIGHT, copied, k, depth, part, w, bias, y + (size_t)i * OUT, rows - i, c0, c1);
+    const int all = call->n * $pixels, blocks = (all + $rows - 1) / $rows;
+    const int first = task % blocks * $rows, rows = all - first < $rows ? all - first : $rows;
+    const int c0 = task / blocks % PANELS * $panel, chunk = task / blocks / PANELS;
+    const int columns = OUT - c0 < $panel ? OUT - c0 : $panel;
+    const int end = (chunk + 1) * LENGTH < IN ? (chunk + 1) * LENGTH : IN;
+    const real *x = (const real *)call->in[0] + (size_t)first * IN, *bias = $bias;
+    const $type *w = (const $type *)call->in[1] + c0;
+    real *sum = rt_scratch(call->run), *y = call->out[CHUNKS > 1];
+    const int few = rows <= 2, row = few ? $panel : TILE_COLUMNS;
+    const int column = few ? TILE_COLUMNS : HEIGHT * PARTS * TILE_COLUMNS;
+    int places[WINDOW + 2 * DEPTH];
+    memset(sum, 0,
+           (few ? 2 * $panel : (PANELS > 1 ? $panel : (OUT + 31) / 32 * 32) * HEIGHT * PARTS) *
+               sizeof(real));
+    for (int k = chunk * LENGTH; k < end; k += WINDOW) {
+        const int count = end - k < WINDOW ? end - k : WINDOW;
+        const int found = collect(x + k, rows, IN, count, places);
+        const $type *from = w + (size_t)k * $stride;
+        if (rows == 1)
+            FEW($name)(1, x + k, from, columns, found, places, sum);
+        else if (few)
+            FEW($name)(2, x + k, from, columns, found, places, sum);
+        else
+            MANY($name)(HEIGHT, PARTS, x + k, rows, from, columns, found, places, sum);
     }
+    for (int c = 0; c < columns; c += VL)
+        for (int i = 0; i < rows; i++) {
+            const int count = columns - c < VL ? columns - c : VL;
+            const size_t to = ((size_t)(first + i) * CHUNKS + chunk) * OUT + c0 + c;
+            Vec v = load(sum + c / TILE_COLUMNS * column + c % TILE_COLUMNS + i * row);
+            if (bias && CHUNKS == 1) v += load_lanes(bias + c0 + c, count);
+            store_lanes(y + to, CHUNKS > 1 ? v : $epilogue, count);
+        }
 }

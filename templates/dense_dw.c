@@ -1,9 +1,12 @@
 /* dense_dw.c: the gradient of Dense's W, with the update of W in the same pass if it is fused. */
 #include "dense.c"
 #undef $name
+#undef $rows
+#undef $panel
 
 #define $name dense_dw_example
 #define $rows 28
+#define $panel 128
 #define $apply memcpy((real *)call->out[0] + from, g, count * sizeof(real))
 
 //% dense_dw
@@ -35,7 +38,7 @@ INLINE void BAND($name)(const int height, const int heights, int depth, const re
         for (int i = 0; i < all; i += height)
             TILE($name)(height, plain, depth, x + i, dy + c, sum + i * $panel + c - c0);
     if (OUT % TILE_COLUMNS > 0 && c < c1) {
-        real part[DEPTH * TILE_COLUMNS];
+        real part[DW_DEPTH * TILE_COLUMNS];
         copy_part(part, TILE_COLUMNS, dy + c, OUT, depth, c1 - c);
         for (int i = 0; i < all; i += height)
             TILE($name)(height, copied, depth, x + i, part, sum + i * $panel + c - c0);
@@ -46,19 +49,21 @@ INLINE void BAND($name)(const int height, const int heights, int depth, const re
 KERNEL($name)
 {
     enum {
-        IN = $in, OUT = $out, PARTS = ($rows + TILE_PIXELS - 1) / TILE_PIXELS,
+        IN = $in,
+        OUT = $out,
+        PARTS = ($rows + TILE_PIXELS - 1) / TILE_PIXELS,
         HEIGHT = ($rows + PARTS - 1) / PARTS
     };
     const int rows = call->n * $pixels, i0 = task * $rows;
     const int height = IN - i0 < $rows ? IN - i0 : $rows;
     const real *x = (const real *)call->in[0] + i0, *dy = call->in[1];
-    real part[DEPTH * PARTS * HEIGHT];
+    real part[DW_DEPTH * PARTS * HEIGHT];
     for (int c0 = 0; c0 < OUT; c0 += $panel) {
         const int c1 = c0 + $panel < OUT ? c0 + $panel : OUT;
         real sum[PARTS * HEIGHT * $panel] = {0};
-        for (int n = 0; n < rows; n += DEPTH) {
-            const int depth = rows - n < DEPTH ? rows - n : DEPTH;
-            if (c0 == 0 || rows > DEPTH)
+        for (int n = 0; n < rows; n += DW_DEPTH) {
+            const int depth = rows - n < DW_DEPTH ? rows - n : DW_DEPTH;
+            if (c0 == 0 || rows > DW_DEPTH)
                 copy_part(part, PARTS * HEIGHT, x + (size_t)n * IN, IN, depth, height);
             BAND($name)(HEIGHT, PARTS, depth, part, dy + (size_t)n * OUT, sum, c0, c1);
         }

@@ -1,6 +1,7 @@
 /* dense_grad.c: the gradients of Dense: of x, and of W, with the update of W if it is fused. */
 #include "dense.c"
 #undef $name
+#undef $rows
 
 #define $name NAME__(kernel, __LINE__)
 #define $rows 28
@@ -52,10 +53,10 @@ KERNEL($name)
         for (int n = 0; n < rows; n += DOT_ROWS) {
             const real *a[DOT_ROWS], *b[DOT_COLUMNS];
             Vec tile[DOT_ROWS * DOT_COLUMNS];
-            UNROLL for (int j = 0; j < DOT_ROWS; j++)
-                a[j] = dy + (size_t)(n + j < rows ? n + j : rows - 1) * OUT;
-            UNROLL for (int j = 0; j < DOT_COLUMNS; j++)
-                b[j] = w + (size_t)(i + j < i1 ? i + j : i1 - 1) * OUT;
+            UNROLL for (int j = 0; j < DOT_ROWS; j++) a[j] =
+                dy + (size_t)(n + j < rows ? n + j : rows - 1) * OUT;
+            UNROLL for (int j = 0; j < DOT_COLUMNS; j++) b[j] =
+                w + (size_t)(i + j < i1 ? i + j : i1 - 1) * OUT;
             UNROLL for (int j = 0; j < DOT_ROWS * DOT_COLUMNS; j++) tile[j] = (Vec){0};
             ROLL for (int k = 0; k < OUT / VL * VL; k += VL) add_dots(tile, a, b, k, VL);
             if (OUT % VL > 0) add_dots(tile, a, b, OUT / VL * VL, OUT % VL);

@@ -4,19 +4,35 @@
 #include "tlc.h"
 
 static const Attr dense_attrs[] = {
-    {.name = "units", .type = ATTR_INT, .flags = ATTR_REQUIRED, .lo = 1, .hi = 1 << 24,
+    {.name = "units",
+     .type = ATTR_INT,
+     .flags = ATTR_REQUIRED,
+     .lo = 1,
+     .hi = 1 << 24,
      .doc = "numbers of the output"},
-    {.name = "activation", .type = ATTR_CHOICE, .flags = ATTR_NULL, .initial = "\"linear\"",
-     .choices = activation_choices, .doc = "function of the result"},
+    {.name = "activation",
+     .type = ATTR_CHOICE,
+     .flags = ATTR_NULL,
+     .initial = "\"linear\"",
+     .choices = activation_choices,
+     .doc = "function of the result"},
     {.name = "use_bias", .type = ATTR_BOOL, .initial = "true", .doc = "adds a number per unit"},
-    {.name = "kernel_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,
-     .initial = "null", .doc = "penalty on the kernel"},
-    {.name = "bias_regularizer", .type = ATTR_REGULARIZER, .flags = ATTR_NULL,
-     .initial = "null", .doc = "penalty on the bias"},
+    {.name = "kernel_regularizer",
+     .type = ATTR_REGULARIZER,
+     .flags = ATTR_NULL,
+     .initial = "null",
+     .doc = "penalty on the kernel"},
+    {.name = "bias_regularizer",
+     .type = ATTR_REGULARIZER,
+     .flags = ATTR_NULL,
+     .initial = "null",
+     .doc = "penalty on the bias"},
     {0},
 };
 
-extern const Op op_dense, op_dense_dx, op_dense_dw;
+extern const Op op_dense, op_dense_dx, op_dense_dw, op_dense_pack;
+
+enum { FLOATS, HALVES }; /* Node.variant: how W is stored */
 
 static int64_t last_dim(const Tensor *t) { return t->dims[t->rank - 1]; }
 
@@ -87,33 +103,131 @@ static const char *task_text(int64_t count, int64_t each)
     return format("%lld", (long long)((count + each - 1) / each));
 }
 
-enum { TASKS = 16, NARROW = 32, BROAD = 256 }; /* tasks at least; columns of one */
+/* How the work is cut into tasks. */
+typedef struct {
+    int64_t rows;   /* of x: whose sums, of one panel, stay in the second cache */
+    int64_t panel;  /* columns: long runs of memory */
+    int64_t chunks; /* of the products, so that there are TASKS tasks with small batches too */
+} Grid;
 
-/* Columns for one task: many, so that memory is read in long runs, but not for the last thread. */
-static int64_t panel_columns(int64_t out)
+enum {
+    TASKS = 16,           /* at least, unless they were */
+    LEAST_WORK = 1 << 15, /* fewer numbers of W */
+    MOST_ROWS = 44,
+    MOST_COLUMNS = 1024,
+    FULL_TILE = 32 /* columns: panels and rows of packed weights are multiples of it */
+};
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t up(int64_t count, int64_t each) { return (count + each - 1) / each; }
+
+/* A frozen prefix has fewer rows when it is emitted than select knew of; the chunks stay those that
+ * select has given room. */
+static Grid cut_work(const Graph *g, const Node *n)
 {
-    const int64_t panel = (out / TASKS + NARROW - 1) / NARROW * NARROW;
-    return panel < NARROW ? NARROW : panel > BROAD ? BROAD : panel;
+    const int64_t rows = rows_of(g, n->in[0]) * row_count(n->in[0]), out = last_dim(n->out[0]);
+    Grid grid = {.rows = up(rows, up(rows, MOST_ROWS)), .chunks = 1};
+    grid.panel = smaller(up(out, FULL_TILE) * FULL_TILE, MOST_COLUMNS);
+    if (n->out_count > 1) grid.chunks = n->out[1]->dims[1] / (row_count(n->in[0]) * out);
+    return grid;
+}
+
+static int64_t count_chunks(const Graph *g, const Node *n)
+{
+    const Grid grid = cut_work(g, n);
+    const int64_t rows = rows_of(g, n->in[0]) * row_count(n->in[0]);
+    const int64_t tasks = up(rows, grid.rows) * up(last_dim(n->out[0]), grid.panel);
+    return smaller(up(TASKS, tasks), up(last_dim(n->in[0]) * grid.panel, LEAST_WORK));
+}
+
+/* Numbers in a row of W as it is read. */
+static int64_t stride_of(const Node *n)
+{
+    const int64_t out = last_dim(n->out[0]);
+    return n->variant == HALVES ? up(out, FULL_TILE) * FULL_TILE : out;
+}
+
+static void select_dense(Graph *g, Node *n)
+{
+    select_rows(g, n);
+    const Grid grid = cut_work(g, n);
+    const int64_t in = last_dim(n->in[0]), out = last_dim(n->out[0]);
+    const int64_t rows = smaller(rows_of(g, n->in[0]) * row_count(n->in[0]), MOST_ROWS);
+    /* The levels round rows up to tiles of 3 at least, and add less than one to each. */
+    n->scratch = (size_t)((rows + up(rows, 3) + 2) * grid.panel) * sizeof(float);
+    const int64_t chunks = count_chunks(g, n);
+    if (chunks > 1) {
+        Tensor *sums = add_workspace(
+            g, n, format("%s_sums", n->name), 2,
+            (int64_t[]){n->out[0]->dims[0], row_count(n->out[0]) * chunks * out}, true);
+        sums->layout = channels_last(sums);
+    }
+    if (g->model->precision != PRECISION_MEDIUM || is_trainable(g, n->in[1]->weight)) return;
+    n->variant = HALVES;
+    pack_weight(g, n, 1, &op_dense_pack, up(in * stride_of(n), 2));
+}
+
+/* Rows of numbers in n pictures. */
+static const char *row_text(const Tensor *x)
+{
+    return row_count(x) == 1 ? "n" : format("n * %lld", (long long)row_count(x));
+}
+
+static const char *dense_tasks(const Emit *e, const Node *n, const Grid *grid)
+{
+    const Tensor *x = n->in[0];
+    const int64_t blocks = up(rows_of(e->g, x) * row_count(x), grid->rows);
+    const int64_t each = up(last_dim(n->out[0]), grid->panel) * grid->chunks;
+    if (blocks == 1) return format("%lld", (long long)each);
+    return format("(%s + %lld) / %lld * %lld", row_text(x), (long long)grid->rows - 1,
+                  (long long)grid->rows, (long long)each);
 }
 
 static void emit_dense(Emit *e, const Node *n)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
-    const int64_t panel = panel_columns(last_dim(y));
-    const char *name = dense_name("dense", x, y);
+    const Grid grid = cut_work(e->g, n);
+    const char *name = dense_name(n->variant == HALVES ? "dense_half" : "dense", x, y);
+    if (n->fused) name = format("%s_%s", name, n->fused);
+    const char *bias = n->in_count > 2 ? "call->in[2]" : "NULL";
+    const char *epilogue = n->fused ? format("NAME(act_%s)(v)", n->fused) : "v";
     need_dense(e);
     need_section(e, "dense_few");
     need_section(e, "activations");
     set_sizes(e, x, y);
-    set(e, "$batch", "%d", rows_of(e->g, x));
-    set(e, "$panel", "%lld", (long long)panel);
-    set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
-    set(e, "$epilogue", n->fused ? "NAME(act_%s)(v)" : "v", n->fused);
-    emit_kernel(e, n, "dense", n->fused ? format("%s_%s", name, n->fused) : name,
-                task_text(last_dim(y), panel));
+    set(e, "$rows", "%lld", (long long)grid.rows);
+    set(e, "$panel", "%lld", (long long)grid.panel);
+    set(e, "$chunks", "%lld", (long long)grid.chunks);
+    set(e, "$stride", "%lld", (long long)stride_of(n));
+    set(e, "$type", "%s", n->variant == HALVES ? "uint16_t" : "real");
+    set(e, "$load", "%s", n->variant == HALVES ? "load_half" : "load_lanes");
+    set(e, "$bias", "%s", bias);
+    set(e, "$epilogue", "%s", epilogue);
+    emit_kernel(e, n, "dense", name, dense_tasks(e, n, &grid));
+    if (grid.chunks == 1) return;
+    set(e, "$out", "%lld", (long long)last_dim(y));
+    set(e, "$chunks", "%lld", (long long)grid.chunks);
+    set(e, "$bias", "%s", bias);
+    set(e, "$epilogue", "%s", epilogue);
+    emit_kernel(e, n, "dense_sum", format("%s_sum", name), row_text(x));
 }
 
 static int64_t count_dense(const Node *n) { return picture_count(n->in[0]) * last_dim(n->out[0]); }
+
+/* ---- W in 16 bits
+ * ----------------------------------------------------------------------------------------- */
+
+static void emit_pack(Emit *e, const Node *n)
+{
+    enum { ROWS = 64 };
+    const int64_t in = n->in[0]->dims[0], out = n->in[0]->dims[1];
+    set(e, "$in", "%lld", (long long)in);
+    set(e, "$out", "%lld", (long long)out);
+    set(e, "$rows", "%d", ROWS);
+    set(e, "$stride", "%lld", (long long)(up(out, FULL_TILE) * FULL_TILE));
+    emit_kernel(e, n, "dense_pack", format("dense_pack_%lldx%lld", (long long)in, (long long)out),
+                task_text(in, ROWS));
+}
 
 /* ---- Gradients
  * ---------------------------------------------------------------------------------------- */
@@ -181,7 +295,7 @@ const Op op_dense = {
     .build = build_dense,
     .infer = infer_dense,
     .grad = grad_dense,
-    .select = select_rows,
+    .select = select_dense,
     .emit = emit_dense,
     .macs = count_dense,
 };
@@ -203,4 +317,13 @@ const Op op_dense_dw = {
     .select = select_rows,
     .emit = emit_dw,
     .macs = count_dw,
+};
+
+const Op op_dense_pack = {
+    .name = "dense_pack",
+    .doc = "Dense's kernel in 16 bits",
+    .attrs = dense_attrs,
+    .flags = OP_PACK,
+    .infer = infer_same,
+    .emit = emit_pack,
 };
