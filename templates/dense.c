@@ -38,7 +38,7 @@ INLINE void copy_part(real *to, int width, const real *from, size_t stride, int 
 }
 
 //% dense_few
-#define WINDOW 2048 /* products whose places are known at a time */
+#define MOST_PLACES 2048 /* products whose places are known at a time */
 #define Halves NAME(Halves)
 #define Words NAME(Words)
 #define Singles NAME(Singles)
@@ -240,12 +240,12 @@ KERNEL($name)
     real *sum = rt_scratch(call->run), *y = call->out[CHUNKS > 1];
     const int few = rows <= 2, row = few ? $panel : TILE_COLUMNS;
     const int column = few ? TILE_COLUMNS : HEIGHT * PARTS * TILE_COLUMNS;
-    int places[WINDOW + 2 * DEPTH];
+    int places[MOST_PLACES + 2 * DEPTH];
     memset(sum, 0,
            (few ? 2 * $panel : (PANELS > 1 ? $panel : (OUT + 31) / 32 * 32) * HEIGHT * PARTS) *
                sizeof(real));
-    for (int k = chunk * LENGTH; k < end; k += WINDOW) {
-        const int count = end - k < WINDOW ? end - k : WINDOW;
+    for (int k = chunk * LENGTH; k < end; k += MOST_PLACES) {
+        const int count = end - k < MOST_PLACES ? end - k : MOST_PLACES;
         const int found = collect(x + k, rows, IN, count, places);
         const $type *from = w + (size_t)k * $stride;
         if (rows == 1)
