@@ -120,13 +120,13 @@ INLINE void copy_places(real *to, const real *w, size_t stride, int count, const
 INLINE void FEW($name)(const int rows, const real *x, const $type *w, int columns, int found,
                        const int *places, real *sum)
 {
-    enum { IN = $in, TAIL = $out % VL };
+    enum { IN = $in, TAIL = $out % VL, AHEAD = 16 / (int)sizeof($type) };
     for (int i = 0; i < found; i += 4, places += 4) {
         const $type *at[4], *next[4];
         real factors[2 * 4];
         for (int j = 0; j < 4; j++) {
             at[j] = w + (size_t)places[j] * $stride;
-            next[j] = w + (size_t)places[j + 4] * $stride;
+            next[j] = w + (size_t)places[j + AHEAD] * $stride;
             for (int r = 0; r < rows; r++)
                 factors[r * 4 + j] = i + j < found ? x[(size_t)r * IN + places[j]] : 0;
         }
