@@ -27,6 +27,7 @@
 #define $sums 28, 28
 #define $padding 1, 1
 #define $block 1, 7, 7
+#define $groups 1
 #define $output winograd_output_example
 #define $bias call->in[2]
 #define $pooled 0
@@ -189,22 +190,32 @@ FUNCTION void transform_plane(const Tiles *t, const real *x, size_t picture, siz
 //% winograd_products
 #define multiply_rows NAME(multiply_rows)
 #define multiply_tiles NAME(multiply_tiles)
-#define multiply_frequency NAME(multiply_frequency)
+#define multiply_panel NAME(multiply_panel)
+#define Next NAME(Next)
+
+/* What will be read next is fetched into the second cache meanwhile: in each step two lines of the
+ * kernel, `pace` numbers from one step to the next, and with each plane `lines` lines of x. */
+typedef struct {
+    const real *u, *v;
+    size_t pace;
+    int lines;
+} Next;
 
 /* The products of `rows` tiles at v with `blocks` blocks of a panel of the kernel at u, summed over
- * the channels of `planes` planes. Each step fetches two lines of what will be read next. */
+ * the channels of `planes` planes. */
 INLINE void multiply_rows(const int rows, const int blocks, int planes, const real *v, size_t plane,
-                          const real *u, real *m, size_t block, const real *next, size_t pace)
+                          const real *u, real *m, size_t block, Next next)
 {
     const int vectors = blocks * BV;
     Vec tile[TILE_VECTORS];
     UNROLL for (int i = 0; i < rows * vectors; i++) tile[i] = (Vec){0};
-    for (int p = 0; p < planes; p++, v += plane)
-        ROLL for (int k = 0; k < RT_LANES; k++, u += GROUP, next += pace)
+    for (int p = 0; p < planes; p++, v += plane) {
+        for (int i = 0; i < next.lines; i++, next.v += LINE) __builtin_prefetch(next.v, 0, 2);
+        ROLL for (int k = 0; k < RT_LANES; k++, u += GROUP, next.u += next.pace)
         {
             Vec factors[TILE_BLOCKS * BV];
-            __builtin_prefetch(next, 0, 2);
-            __builtin_prefetch(next + LINE, 0, 2);
+            __builtin_prefetch(next.u, 0, 2);
+            __builtin_prefetch(next.u + LINE, 0, 2);
             UNROLL for (int j = 0; j < vectors; j++) factors[j] = load(u + j * VL);
             UNROLL for (int i = 0; i < rows; i++)
             {
@@ -212,6 +223,7 @@ INLINE void multiply_rows(const int rows, const int blocks, int planes, const re
                 UNROLL for (int j = 0; j < vectors; j++) tile[i * vectors + j] += x * factors[j];
             }
         }
+    }
     UNROLL for (int i = 0; i < rows; i++)
     {
         UNROLL for (int j = 0; j < vectors; j++)
@@ -221,12 +233,11 @@ INLINE void multiply_rows(const int rows, const int blocks, int planes, const re
 
 /* The same for any number of tiles up to TILE_PIXELS. */
 FUNCTION void multiply_tiles(int rows, int planes, const real *v, size_t plane, const real *u,
-                             real *m, size_t block, const real *next, size_t pace)
+                             real *m, size_t block, const Next *next)
 {
 #define CASE(count)                                                                                \
     case count:                                                                                    \
-        multiply_rows((count) <= TILE_PIXELS ? (count) : 1, TILE_BLOCKS, planes, v, plane, u, m,   \
-                      block, next, pace);                                                          \
+        multiply_rows(count, TILE_BLOCKS, planes, v, plane, u, m, block, *next);                   \
         break
     switch (rows) {
         CASE(1);
@@ -251,18 +262,21 @@ FUNCTION void multiply_tiles(int rows, int planes, const real *v, size_t plane, 
 #undef CASE
 }
 
-/* A panel's products with `count` tiles, in bands of about the same size. */
-INLINE void multiply_frequency(int count, int planes, const real *v, size_t plane, const real *u,
-                               real *m, size_t block)
+/* A panel's products with `count` tiles, in bands of about the same size. next_v is the panel's
+ * part of what will be read of x; `share` panels fetch the whole. */
+INLINE void multiply_panel(int count, int planes, const real *v, size_t plane, const real *u,
+                           real *m, size_t block, const real *next_u, const real *next_v, int share)
 {
-    const int bands = (count + TILE_PIXELS - 1) / TILE_PIXELS;
+    const int bands = CEIL_DIV(count, TILE_PIXELS), lines = CEIL_DIV(count, bands * share);
     const size_t panel = (size_t)planes * RT_LANES * GROUP;
     for (int b = 0; b < 2; b += TILE_BLOCKS)
         for (int i = 0; i < bands; i++) {
             const int first = count * i / bands, end = count * (i + 1) / bands;
+            const Next next = {next_u + panel / bands * i,
+                               next_v + (size_t)i * planes * lines * LINE, 2 * LINE / bands,
+                               b == 0 ? lines : 0};
             multiply_tiles(end - first, planes, v + first * RT_LANES, plane, u + b * RT_LANES,
-                           m + b * block + first * RT_LANES, block, u + panel + panel / bands * i,
-                           2 * LINE / bands);
+                           m + b * block + first * RT_LANES, block, &next);
         }
 }
 
@@ -353,12 +367,13 @@ FUNCTION void NAME($output)(int low, int narrow, const real *m, size_t step, con
 
 /* What depends on shapes: sums of height x width in tiles, `pooled` (1 or 2) of them to a pixel of
  * y, blocks of channels, steps between pictures, planes and rows in memory, the halo of y, and how
- * many pictures, rows and columns of tiles make a block. */
+ * many pictures, rows and columns of tiles make a block, and how many groups of output channels it
+ * meets at once. */
 typedef struct {
     int height, width, pooled, x_planes, y_planes, y_channels;
     size_t x_picture, x_plane, x_row, y_picture, y_plane, y_row;
     int y_height, y_width, top, left, padded_height, padded_width;
-    int pictures, rows, columns;
+    int pictures, rows, columns, groups;
 } Conv;
 
 typedef struct {
@@ -393,6 +408,7 @@ INLINE Block find_block(const Conv *c, int n, int index)
 //% winograd
 #define Output NAME(Output)
 #define finish_plane NAME(finish_plane)
+#define multiply_groups NAME(multiply_groups)
 #define winograd NAME(winograd)
 
 typedef void Output(int low, int narrow, const real *m, size_t step, const real *bias, real *y,
@@ -421,6 +437,28 @@ INLINE void finish_plane(const Conv *c, const Block *b, const real *m, size_t st
     }
 }
 
+/* The products of a block's tiles with the groups [g0, g1) of output channels, which lie two planes
+ * a group in m. */
+INLINE void multiply_groups(const Conv *c, const Tiles *t, const real *v, size_t v_step,
+                            const real *kernel, int g0, int g1, real *m, size_t m_step)
+{
+    const int count = count_tiles(t);
+    const size_t plane = (size_t)count * RT_LANES;
+    const size_t panel = (size_t)c->x_planes * RT_LANES * GROUP, group = FREQUENCIES * panel;
+    const size_t part = c->x_planes * plane / (g1 - g0);
+    for (int f = 0; f < FREQUENCIES; f++, v += v_step, m += m_step) {
+        int first, last;
+        find_tiles(t, f, &first, &last);
+        for (int g = g0; g < g1; g++) {
+            const real *u = kernel + g * group + f * panel;
+            const real *next = g + 1 < g1 ? u + group : kernel + g0 * group + (f + 1) * panel;
+            multiply_panel(last - first, c->x_planes, v + first * RT_LANES, plane, u,
+                           m + (g - g0) * 2 * plane + first * RT_LANES, plane, next,
+                           v + v_step + (g - g0) * part, g1 - g0);
+        }
+    }
+}
+
 /* A task is a part of the groups of output channels of a block of tiles. x is where the first
  * picture's first window begins. */
 FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *x,
@@ -429,30 +467,25 @@ FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *
     const int blocks = count_blocks(c, call->n), groups = CEIL_DIV(c->y_planes, 2);
     const int parts = rt_parts(call->run, blocks, groups), part = task % parts;
     const Block b = find_block(c, call->n, task / parts);
-    const int count = count_tiles(&b.tiles);
-    const size_t plane = (size_t)count * RT_LANES, panel = c->x_planes * RT_LANES * GROUP;
-    const size_t v_step = c->x_planes * plane + LINE, m_step = 2 * plane + LINE;
+    const size_t plane = (size_t)count_tiles(&b.tiles) * RT_LANES;
+    const size_t v_step = c->x_planes * plane + LINE, m_step = 2 * c->groups * plane + LINE;
     real *v = rt_scratch(call->run), *m = v + FREQUENCIES * v_step;
     x += b.n * c->x_picture + 4 * b.row * c->x_row + (size_t)4 * b.column * RT_LANES;
     for (int p = 0; p < c->x_planes; p++)
         transform_plane(&b.tiles, x + p * c->x_plane, c->x_picture, c->x_row, v + p * plane,
                         v_step);
-    for (int g = groups * part / parts; g < groups * (part + 1) / parts; g++) {
-        const real *u = (const real *)call->in[1] + g * FREQUENCIES * panel;
-        for (int f = 0; f < FREQUENCIES; f++, u += panel) {
-            int first, last;
-            find_tiles(&b.tiles, f, &first, &last);
-            multiply_frequency(last - first, c->x_planes, v + f * v_step + first * RT_LANES, plane,
-                               u, m + f * m_step + first * RT_LANES, plane);
-        }
-        for (int j = 0; j < 2 && 2 * g + j < c->y_planes; j++) {
-            const int k = (2 * g + j) * RT_LANES, lanes = c->y_channels - k;
+    const int end = groups * (part + 1) / parts;
+    for (int g0 = groups * part / parts; g0 < end; g0 += c->groups) {
+        const int g1 = g0 + c->groups < end ? g0 + c->groups : end;
+        multiply_groups(c, &b.tiles, v, v_step, call->in[1], g0, g1, m, m_step);
+        for (int j = 2 * g0; j < 2 * g1 && j < c->y_planes; j++) {
+            const int lanes = c->y_channels - j * RT_LANES;
             real bias[RT_LANES] = {0};
             if (all_bias)
-                memcpy(bias, all_bias + k, (lanes < RT_LANES ? lanes : RT_LANES) * sizeof(real));
-            finish_plane(c, &b, m + j * plane, m_step, bias,
-                         (real *)call->out[0] + b.n * c->y_picture + (2 * g + j) * c->y_plane,
-                         output);
+                memcpy(bias, all_bias + j * RT_LANES,
+                       (lanes < RT_LANES ? lanes : RT_LANES) * sizeof(real));
+            finish_plane(c, &b, m + (j - 2 * g0) * plane, m_step, bias,
+                         (real *)call->out[0] + b.n * c->y_picture + j * c->y_plane, output);
         }
     }
 }
@@ -463,9 +496,28 @@ KERNEL($name)
     SHAPE(X, $X);
     SHAPE(Y, $Y);
     static const int sums[] = {$sums}, padding[] = {$padding}, block[] = {$block};
-    const Conv c = {sums[0], sums[1], 1 + $pooled, XB,     YB,       YC,       XSIZE,
-                    XPLANE,  XROW,    YSIZE,       YPLANE, YROW,     YH,       YW,
-                    YT,      YL,      YHP,         YWP,    block[0], block[1], block[2]};
+    const Conv c = {.height = sums[0],
+                    .width = sums[1],
+                    .pooled = 1 + $pooled,
+                    .x_planes = XB,
+                    .x_picture = XSIZE,
+                    .x_plane = XPLANE,
+                    .x_row = XROW,
+                    .y_planes = YB,
+                    .y_picture = YSIZE,
+                    .y_plane = YPLANE,
+                    .y_row = YROW,
+                    .y_channels = YC,
+                    .y_height = YH,
+                    .y_width = YW,
+                    .top = YT,
+                    .left = YL,
+                    .padded_height = YHP,
+                    .padded_width = YWP,
+                    .pictures = block[0],
+                    .rows = block[1],
+                    .columns = block[2],
+                    .groups = $groups};
     winograd(&c, call, task, AT(X, (const real *)call->in[0], 0, 0, -padding[0], -padding[1]),
              $bias, NAME($output));
 }

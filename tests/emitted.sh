@@ -138,7 +138,7 @@ check largest_batch "with_batch ${fits:-0} && ! with_batch $((${fits:-0} + 1))"
 with_precision() { "$tlc" examples/digits/model.json -o - --precision $1 2>"$work/log" | head -n 4; }
 check precision 'with_precision medium | grep "; precision medium.$"'
 check precision_default 'test "$(with_precision highest)" = "$(head -n 4 $work/digits.c)"'
-check precision_in_hash 'test "$(with_precision high | grep Graph)" != "$(grep Graph $work/digits.c)"'
+check precision_not_in_hash 'test "$(with_precision high | grep Graph)" = "$(grep Graph $work/digits.c)"'
 "$tlc" plan examples/digits/model.json --precision low 2>"$work/refusal"
 check precision_unknown "test $? = 2 && grep 'write highest, high or medium' $work/refusal"
 

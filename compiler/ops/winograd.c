@@ -1,6 +1,7 @@
 /* winograd.c: how Conv2D with windows of 3x3 is summed by Winograd's F(4x4, 3x3): when that pays,
  * and in which blocks of tiles. Kernels: templates/winograd.c. */
 #include "conv2d.h"
+#include <stdlib.h>
 
 extern const Op op_winograd_pack;
 
@@ -71,7 +72,9 @@ static int64_t count_tiles(const Blocks *b) { return b->pictures * b->rows * b->
  * what is read most. */
 static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_t batch)
 {
-    const int64_t tiles = CACHE_BYTES / (FREQUENCIES * (int64_t)sizeof(float) * inputs);
+    int64_t tiles = CACHE_BYTES / (FREQUENCIES * (int64_t)sizeof(float) * inputs);
+    const char *T = getenv("TLC_T");
+    if (T) return cut_pictures(h, w, atoi(T), atoi(T), batch);
     return cut_pictures(h, w,
                         tiles < FEW_TILES    ? FEW_TILES
                         : tiles > MANY_TILES ? MANY_TILES
@@ -79,10 +82,21 @@ static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_
                         MANY_TILES, batch);
 }
 
-/* Bytes of a block's values and of the products with 32 channels. */
-static size_t block_bytes(const Blocks *b, int64_t planes)
+/* Groups of output channels that a block meets at once: as many as their products fit the cache. */
+static int64_t choose_groups(const Blocks *b, int64_t outputs)
 {
-    return (size_t)(FREQUENCIES * ((planes + 2) * count_tiles(b) * LANES + 2 * LINE)) *
+    const int64_t most = ceil_div(outputs, 2 * LANES);
+    int64_t groups =
+        CACHE_BYTES / (FREQUENCIES * count_tiles(b) * 2 * LANES * (int64_t)sizeof(float));
+    const char *G = getenv("TLC_G");
+    if (G) groups = atoi(G);
+    return groups < 1 ? 1 : groups > most ? most : groups;
+}
+
+/* Bytes of a block's values and of the products with 32 channels. */
+static size_t block_bytes(const Blocks *b, int64_t planes, int64_t groups)
+{
+    return (size_t)(FREQUENCIES * ((planes + 2 * groups) * count_tiles(b) * LANES + 2 * LINE)) *
            sizeof(float);
 }
 
@@ -109,7 +123,7 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
     n->out[0]->layout = (Layout){.lanes = LANES};
     n->variant = variant;
     const Blocks b = choose_blocks(h, w, inputs, g->batch);
-    n->scratch = block_bytes(&b, ceil_div(inputs, LANES));
+    n->scratch = block_bytes(&b, ceil_div(inputs, LANES), choose_groups(&b, outputs));
     pack_weight(g, n, 1, &op_winograd_pack,
                 FREQUENCIES * ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, LANES) *
                     LANES);
@@ -166,6 +180,7 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
     set_shape(e, "$X", x);
     set_shape(e, "$Y", y);
     set_blocks(e, h, w, &b);
+    set(e, "$groups", "%lld", (long long)choose_groups(&b, channels_of(y)));
     set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
     set(e, "$pooled", "%d", n->pooled);
     set(e, "$output", "%s", output);
