@@ -155,14 +155,17 @@ static void define(Emit *e, const char *name, size_t offset, const char *comment
     add_text(&e->out, "#define %-36s REALS(0x%08zx) /* %s */\n", name, offset, comment);
 }
 
+static void define_weight(Emit *e, const Weight *w)
+{
+    add_text(&e->out, "#define %-36s WEIGHT(%d) /* %s */\n", format("weight_%s", w->id), w->index,
+             shape_text(w->rank, w->dims, false));
+}
+
 static void emit_weight_table(Emit *e)
 {
     const Model *m = e->m;
     if (m->weight_count > 0) add_text(&e->out, "/* Weights, in Keras's layout. */\n");
-    for (int i = 0; i < m->weight_count; i++) {
-        const Weight *w = m->weights[i];
-        define(e, format("weight_%s", w->id), w->offset, shape_text(w->rank, w->dims, false));
-    }
+    for (int i = 0; i < m->weight_count; i++) define_weight(e, m->weights[i]);
     for (int p = 0; p < m->phase_count; p++)
         for (int i = 0; i < m->phases[p]->slot_count; i++) {
             const Slot *s = &m->phases[p]->slots[i];

@@ -92,6 +92,30 @@ static void emit_weights(Emit *e)
     add_text(&e->out, "};\n");
 }
 
+/* Weights that infer itself does not read: the runtime may give their memory back. */
+static bool is_only_packed(const Graph *g, const Weight *w)
+{
+    bool packed = false;
+    for (int i = 0; i < g->tensor_count; i++) {
+        const Tensor *t = g->tensors[i];
+        for (int u = 0; t->weight == w && u < t->user_count; u++) {
+            if (!t->users[u]->in_prepare) return false;
+            packed = true;
+        }
+    }
+    return packed;
+}
+
+static void emit_packed_flags(Emit *e)
+{
+    const Model *m = e->m;
+    if (m->weight_count == 0) return;
+    add_text(&e->out, "\nstatic const unsigned char only_packed[] = {");
+    for (int i = 0; i < m->weight_count; i++)
+        add_text(&e->out, "%s%d", i ? ", " : "", is_only_packed(m->programs[0], m->weights[i]));
+    add_text(&e->out, "};\n");
+}
+
 static void emit_official_layers(Emit *e, const Base *b)
 {
     add_text(&e->out, "\nstatic const char *const %s_layers_%d[] = {\n", b->name, b->index);
@@ -259,7 +283,10 @@ static void emit_model_table(Emit *e)
              "    .infer_macs = %lld,\n    .layers = layers,\n    .layer_count = %d,\n",
              infer->batch, (long long)program_macs(infer), rows);
     if (m->weight_count > 0)
-        add_text(&e->out, "    .weights = weights,\n    .weight_count = %d,\n", m->weight_count);
+        add_text(&e->out,
+                 "    .weights = weights,\n    .weight_count = %d,\n"
+                 "    .only_packed = only_packed,\n",
+                 m->weight_count);
     if (m->base_count > 0)
         add_text(&e->out, "    .bases = bases,\n    .base_count = %d,\n", m->base_count);
     if (m->phase_count > 0)
@@ -286,6 +313,7 @@ void emit_tables(Emit *e)
     for (int i = 0; i < e->m->layer_count; i++) emit_layer(e, i);
     add_text(&e->out, "};\n");
     emit_weights(e);
+    emit_packed_flags(e);
     emit_bases(e);
     emit_phases(e);
     emit_model_table(e);

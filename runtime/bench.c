@@ -57,7 +57,7 @@ static void prepare(Work *work)
     work->x = (real *)work->session->room;
     fill_pictures(work);
     if (!work->phase) {
-        if (model->prepare_infer) model->prepare_infer(run);
+        rt_prepare_infer(work->session);
         return;
     }
     size_t labels = (size_t)work->n * (size_t)rt_label_size(model, work->phase->loss);
@@ -224,9 +224,9 @@ static void measure_work(RtSession *session, const RtPhase *phase, int n)
 static void open_bench(RtSession *session, uint64_t *samples, int count)
 {
     const RtModel *model = session->model;
-    for (int i = 0; i < model->weight_count; i++)
-        rt_initialize(&model->weights[i], session->run.seed,
-                      (real *)(session->run.arena + model->weights[i].offset));
+    if (session->options->weights) rt_weights_load(model, &session->run, session->options->weights);
+    for (int i = 0; !session->options->weights && i < model->weight_count; i++)
+        rt_initialize(&model->weights[i], session->run.seed, session->run.weights[i]);
     for (int i = 0; i < count; i++) samples[i] = (uint64_t)i;
     session->run.sample = samples;
 }

@@ -101,7 +101,7 @@ static size_t extract(RtSession *session, RtData *data, real *features, uint64_t
         session->options->quiet
             ? NULL
             : rt_progress_open(NULL, (data->count + batch_size - 1) / batch_size);
-    if (model->prepare_infer) model->prepare_infer(&session->run);
+    rt_prepare_infer(session);
     rt_loader_start(loader, NULL, 0);
     for (size_t step = 1;; step++) {
         RtBatch batch = rt_loader_next(loader);

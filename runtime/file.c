@@ -160,6 +160,14 @@ const unsigned char *rt_map(const char *path, size_t limit, int code, size_t *by
     return data;
 }
 
+void rt_map_forget(const void *mapped, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)mapped + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)mapped + bytes) / page * page;
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 void rt_unmap(const unsigned char *data, size_t bytes)
 {
     if (bytes) munmap((void *)data, bytes);

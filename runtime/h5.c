@@ -32,6 +32,7 @@ struct RtH5 {
     char *path;
     const unsigned char *map;
     size_t map_bytes;
+    bool keep_map;
     hid_t file;
     RtH5Kind kind;
     DataSet *sets;
@@ -119,33 +120,6 @@ static void check_name(const RtH5 *file, const char *path, const char *name)
         refuse(file, path, "holds an empty or overlong name");
 }
 
-static uint64_t number_at(const unsigned char *at, int bytes)
-{
-    uint64_t number = 0;
-    while (bytes--) number = number << 8 | at[bytes];
-    return number;
-}
-
-/* Object `index` of the global heap at an address (HDF5 file format, III.E); NULL if there is none.
- */
-static const unsigned char *heap_object(const RtH5 *file, uint64_t heap, uint64_t index,
-                                        uint64_t *bytes)
-{
-    if (heap > file->map_bytes || file->map_bytes - heap < 16) return NULL;
-    const unsigned char *map = file->map + heap;
-    uint64_t end = number_at(map + 8, 8), at = 16;
-    if (memcmp(map, "GCOL\1", 5) != 0 || end > file->map_bytes - heap) return NULL;
-    for (int seen = 0; seen < 65536 && at < end && end - at >= 16; seen++) {
-        uint64_t found = number_at(map + at, 2);
-        *bytes = number_at(map + at + 8, 8);
-        at += 16;
-        if (!found || *bytes > end - at) return NULL; /* 0: the room that is left */
-        if (found == index) return map + at;
-        at += (*bytes + 7) / 8 * 8;
-    }
-    return NULL;
-}
-
 /* A "conversion" of strings of varying length to what stands for them in the file. */
 static herr_t keep_bytes(hid_t from, hid_t to, H5T_cdata_t *data, size_t n, size_t stride,
                          size_t background_stride, void *values, void *background, hid_t transfer)
@@ -169,9 +143,9 @@ static bool add_varying(const RtH5 *file, Names *list, hid_t attribute, size_t n
     bool read = H5Aread(attribute, raw, references) >= 0;
     for (size_t i = 0; read && i < n; i++) {
         const unsigned char *at = references + i * REFERENCE;
-        uint64_t bytes, length = number_at(at, 4);
-        const unsigned char *text =
-            heap_object(file, number_at(at + 4, 8), number_at(at + 12, 4), &bytes);
+        uint64_t bytes, length = rt_h5_number(at, 4);
+        const unsigned char *text = rt_h5_heap_object(
+            file->map, file->map_bytes, rt_h5_number(at + 4, 8), rt_h5_number(at + 12, 4), &bytes);
         read = text && length <= bytes && length < MAX_NAME;
         if (read) add_name(list, (const char *)text, (size_t)length);
     }
@@ -478,6 +452,23 @@ void rt_h5_read(RtH5 *file, size_t index, real *values)
         refuse(file, file->sets[index].entry.path, "cannot be read: damaged");
 }
 
+const real *rt_h5_place(const RtH5 *file, size_t index)
+{
+    const DataSet *set = &file->sets[index];
+    hid_t wanted = sizeof(real) == sizeof(double) ? H5T_IEEE_F64LE : H5T_IEEE_F32LE;
+    hid_t properties = H5Dget_create_plist(set->id), type = H5Dget_type(set->id);
+    bool plain = H5Pget_layout(properties) == H5D_CONTIGUOUS && H5Tequal(type, wanted) > 0;
+    H5Pclose(properties);
+    H5Tclose(type);
+    uint64_t bytes = sizeof(real), at = plain ? H5Dget_offset(set->id) : HADDR_UNDEF;
+    for (int i = 0; i < set->entry.rank; i++) bytes *= (uint64_t)set->entry.dims[i];
+    bool inside = at != HADDR_UNDEF && at <= file->map_bytes && bytes <= file->map_bytes - at;
+    if (!inside || at % sizeof(real) || H5Dget_storage_size(set->id) != bytes) return NULL;
+    return (const real *)(file->map + at);
+}
+
+void rt_h5_keep_map(RtH5 *file) { file->keep_map = true; }
+
 void rt_h5_close(RtH5 *file)
 {
     for (size_t i = 0; i < file->count; i++) {
@@ -487,7 +478,7 @@ void rt_h5_close(RtH5 *file)
     }
     free(file->sets);
     H5Fclose(file->file);
-    rt_unmap(file->map, file->map_bytes);
+    if (!file->keep_map) rt_unmap(file->map, file->map_bytes);
     free(file->path);
     free(file);
 }

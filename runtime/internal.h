@@ -30,9 +30,10 @@ extern const char *rt_program; /* name for messages: the last part of argv[0] */
 void *rt_alloc(size_t count, size_t size);             /* zeroed; exit 6 on overflow or no memory */
 void *rt_grow(void *array, size_t count, size_t size); /* realloc, likewise */
 char *rt_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* One arena, 64-byte aligned, huge pages asked for, every page touched. Checks bytes against what
- * the machine and its cgroup have before (exit 6 with both numbers). `what` for the message. */
-char *rt_arena_open(size_t bytes, const char *what);
+/* One arena, 64-byte aligned, zeroed, huge pages asked for, every page touched if so wanted. Checks
+ * bytes against what the machine and its cgroup have before (exit 6 with both numbers). `what` for
+ * the message. */
+char *rt_arena_open(size_t bytes, const char *what, bool touched);
 void rt_arena_close(char *arena, size_t bytes);
 
 /* ---- cgroup.c: limits that a container sets -------------------------------------------------- */
@@ -88,11 +89,16 @@ void rt_make_folders(const char *path); /* like mkdir -p */
  * larger than limit. */
 const unsigned char *rt_map(const char *path, size_t limit, int code, size_t *bytes);
 void rt_unmap(const unsigned char *data, size_t bytes);
+/* Gives back the memory of the whole pages in a part of a mapped file, which come back when they
+ * are read, or of other mapped memory, which is zero then. */
+void rt_map_forget(const void *mapped, size_t bytes);
 
 /* ---- hash.c: <md5.h> of libmd and <xxhash.h> ------------------------------------------------- */
 
-void rt_md5(const void *data, size_t bytes, char hex[33]);
-uint64_t rt_checksum(const void *data, size_t bytes); /* XXH3-64 */
+/* Of mapped files, whose pages are forgotten behind the reading. */
+void rt_md5_mapped(const void *mapped, size_t bytes, char hex[33]);
+uint64_t rt_checksum_mapped(const void *mapped, size_t bytes); /* XXH3-64 */
+uint64_t rt_checksum(const void *data, size_t bytes);          /* the same, of any memory */
 
 /* ---- json.c: the only runtime file with cJSON.h ---------------------------------------------- */
 
@@ -255,7 +261,20 @@ RtH5Kind rt_h5_kind(const RtH5 *file);
 size_t rt_h5_count(const RtH5 *file);
 const RtH5Entry *rt_h5_entry(const RtH5 *file, size_t index);
 void rt_h5_read(RtH5 *file, size_t index, real *values); /* as many as its dims say; converts */
+/* The values in the mapped file, if they stand there as `real`s, one behind the other; else NULL.
+ */
+const real *rt_h5_place(const RtH5 *file, size_t index);
+void rt_h5_keep_map(RtH5 *file); /* places outlive the file: as long as the process */
 void rt_h5_close(RtH5 *file);
+
+/* ---- h5_heap.c ------------------------------------------------------------------------------- */
+
+/* A little-endian number of so many bytes. */
+uint64_t rt_h5_number(const unsigned char *at, int bytes);
+/* Object `index` of the global heap at an address of a mapped file (HDF5 file format, III.E), and
+ * its size; NULL if there is none. */
+const unsigned char *rt_h5_heap_object(const unsigned char *map, size_t map_bytes, uint64_t heap,
+                                       uint64_t index, uint64_t *bytes);
 
 /* ---- safetensors.c --------------------------------------------------------------------------- */
 
@@ -273,6 +292,11 @@ size_t rt_tensors_count(const RtTensors *file);
 const char *rt_tensors_name(const RtTensors *file, size_t index);
 int rt_tensors_shape(const RtTensors *file, size_t index, int64_t dims[RT_MAX_RANK]); /* rank */
 void rt_tensors_read(RtTensors *file, size_t index, real *values);
+/* The two parts of reading, for several threads: the check, and the values in the mapped file, if
+ * they stand there as aligned `real`s; else NULL. */
+void rt_tensors_check(const RtTensors *file, size_t index);
+const real *rt_tensors_place(const RtTensors *file, size_t index);
+void rt_tensors_keep_map(RtTensors *file); /* places outlive the file: as long as the process */
 void rt_tensors_close(RtTensors *file);
 /* Writes arrays (F32, or F64 in double builds) in the order given and metadata, atomically, with
  * checksums. */
@@ -307,13 +331,14 @@ RtMatch *rt_match_tensors(const RtModel *model, const RtTensors *file, int base)
  * at each load, seconds for VGG16's 528 MB; else exit 5 saying which file, from where, with which
  * md5, and the place to put it). With `file` (.h5, .weights.h5 or .safetensors, told apart by
  * content): from it alone; or, if it holds weights of bases only, it stands in for "imagenet" and
- * the other layers keep their initial values. */
-void rt_weights_load(const RtModel *model, char *arena, uint64_t seed, const char *file);
+ * the other layers keep their initial values. run->weights tells where they are: a run that is
+ * read_only uses the large ones where they stand in the file, which stays mapped. */
+void rt_weights_load(const RtModel *model, RtRun *run, const char *file);
 /* Fills from one file. All wanted: names, layers or positions must cover every weight of the model
  * (exit 5 listing missing, extra and mis-shaped ones); base >= 0: only that base's layers are
  * wanted, and what the file holds of the base's other layers, or around the base in the file of a
  * whole model, is no error. */
-void rt_weights_read(const RtModel *model, char *arena, const char *file, int base);
+void rt_weights_read(const RtModel *model, RtRun *run, const char *file, int base);
 /* Path of a file of Keras's models folder: $KERAS_HOME/models/name or ~/.keras/models/name. */
 char *rt_keras_file(const char *name);
 
@@ -331,7 +356,7 @@ typedef struct {
 
 /* Reads a .safetensors of this program into the arena. Another model's file: exit 5 with both
  * hashes. */
-RtSaved *rt_saved_load(const RtModel *model, char *arena, const char *path);
+RtSaved *rt_saved_load(const RtModel *model, RtRun *run, const char *path);
 void rt_saved_free(RtSaved *saved);
 void rt_saved_write(const RtModel *model, const char *arena, const char *path,
                     const RtSaved *about);
@@ -411,17 +436,20 @@ typedef struct {
     int batch;    /* rows that infer and evaluate take at once: at most infer_batch */
     real *out;    /* outputs of a batch */
     real *losses; /* (batch) */
-    bool poison;
+    bool poison, prepared;
 } RtSession;
 
-/* The run's threads and memory: the arena, and behind it the scratch of each thread. threads as for
- * rt_pool_open. */
+/* The run's threads and memory: the arena, and behind it the scratch of each thread; weights in the
+ * arena. threads as for rt_pool_open. A run that is read_only takes pages when it first needs them,
+ * others take all now. */
 void rt_run_open(RtRun *run, const RtModel *model, int threads);
 void rt_run_close(RtRun *run, const RtModel *model);
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options);
 void rt_session_close(RtSession *session);
 /* The model's functions on a batch. With TLC_POISON=1 in the environment the planned memory is
  * filled with NaN before, so that a number read before it is written shows in the results. */
+/* What infer needs beforehand. A run that is read_only then gives back what infer does not read. */
+void rt_prepare_infer(RtSession *session);
 void rt_infer_batch(RtSession *session, const real *x, int n, real *out);
 void rt_evaluate_batch(RtSession *session, const RtPhase *phase, const RtBatch *batch);
 double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, const real *y,

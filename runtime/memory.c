@@ -88,7 +88,7 @@ static void touch_pages(char *memory, size_t bytes)
 
 static size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-char *rt_arena_open(size_t bytes, const char *what)
+char *rt_arena_open(size_t bytes, const char *what, bool touched)
 {
     check_available(bytes, what);
     size_t size = round_up(bytes ? bytes : 1, PAGE);
@@ -102,7 +102,7 @@ char *rt_arena_open(size_t bytes, const char *what)
     if (head) munmap(block, head);
     munmap(arena + size, HUGE_PAGE - head);
     madvise(arena, size, MADV_HUGEPAGE); /* fewer TLB misses; only advice */
-    touch_pages(arena, size);
+    if (touched) touch_pages(arena, size);
     return arena;
 }
 

@@ -45,7 +45,7 @@ static const Option options_table[] = {
     {"--validation", "DIR", TRAIN, TEXT, AT(validation), 0, "pictures or arrays to validate on"},
     {"--validation-split", "F", TRAIN, FRACTION, AT(validation_split), 0,
      "or: validate on this fraction of --data"},
-    {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES, TEXT, AT(weights), 0,
+    {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH, TEXT, AT(weights), 0,
      ".h5, .weights.h5 or .safetensors"},
     {"--out", "DIR", TRAIN, TEXT, AT(out), 0, "where results go (default runs/NAME)"},
     {"--phase", "NAME", TRAIN | EVALUATE | SUMMARY, TEXT, AT(phase), 0,

@@ -27,10 +27,12 @@ static Classes parse_index(const unsigned char *text, size_t bytes, int count, c
     Classes classes = {.count = count,
                        .names = rt_alloc((size_t)count, sizeof *classes.names),
                        .ids = rt_alloc((size_t)count, sizeof *classes.ids)};
-    for (int i = 0; i < count; i++) {
-        char key[16];
+    const RtJson *pair = rt_json_at(index, 0);
+    for (int i = 0; i < count; i++, pair = pair ? rt_json_next(pair) : NULL) {
+        char key[16]; /* mostly of the next member; to search for each takes milliseconds */
         snprintf(key, sizeof key, "%d", i);
-        const RtJson *pair = index ? rt_json_get(index, key) : NULL;
+        const char *found = pair ? rt_json_key(pair) : NULL;
+        if (!found || strcmp(found, key) != 0) pair = rt_json_get(index, key);
         const char *id = pair ? rt_json_text(rt_json_at(pair, 0)) : NULL;
         const char *name = pair ? rt_json_text(rt_json_at(pair, 1)) : NULL;
         if (!id || !name) rt_die(RT_BAD_DATA, index_url, "%s: class %d: %s", path, i, error);
@@ -51,7 +53,7 @@ static Classes read_imagenet_classes(int count)
         size_t bytes;
         const unsigned char *text = rt_map(path, 1 << 20, RT_BAD_DATA, &bytes);
         char md5[33];
-        rt_md5(text, bytes, md5);
+        rt_md5_mapped(text, bytes, md5);
         if (strcmp(md5, index_md5) == 0)
             classes = parse_index(text, bytes, count, path);
         else
@@ -347,7 +349,7 @@ int rt_predict(RtSession *session)
     bool printing = !session->options->output;
     Printer printer = {.session = session, .json = session->options->json && printing};
     if (printing) printer.classes = find_classes(model, saved);
-    if (model->prepare_infer) model->prepare_infer(&session->run);
+    rt_prepare_infer(session);
     if (session->options->input)
         predict_array(&printer);
     else

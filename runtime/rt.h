@@ -6,8 +6,8 @@
  * one `const RtModel` that the file defines.
  *
  * Memory: one arena of model->arena_bytes, and behind it model->scratch_bytes for each thread,
- * taken and touched at start. Every offset in the tables below is in bytes from the arena's start
- * and a multiple of 64. Nothing is allocated in a step.
+ * taken at start and, if the run trains, touched there. Every offset in the tables below is in
+ * bytes from the arena's start and a multiple of 64. Nothing is allocated in a step.
  *
  * Units: pictures are N,H,W,C in 0..255 as decoded, unless the user's arrays say otherwise; one
  * image of an N,H,W,C batch follows the other without gaps. Times are in seconds. */
@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_ABI 2 /* raised whenever a table below changes; checked at start */
+#define RT_ABI 3 /* raised whenever a table below changes; checked at start */
 
 /* The type of every number in the arena. Tests build file and library with -DRT_DOUBLE for finite
  * differences; RM(exp)(x) is expf or exp to match. */
@@ -51,9 +51,12 @@ typedef struct RtPool RtPool;
 
 /* What a step may know of the run. The driver fills it; generated code reads it. */
 typedef struct RtRun {
-    char *arena;   /* model->arena_bytes, 64-byte aligned */
-    RtPool *pool;  /* the threads */
-    char *scratch; /* model->scratch_bytes for each thread, 64-byte aligned */
+    char *arena;    /* model->arena_bytes, 64-byte aligned */
+    real **weights; /* (weight_count): where each is: in the arena or, in a run that only reads
+                     * them, in a mapped file, and then aligned as a `real` is, not more */
+    int read_only;  /* this run writes to no weight */
+    RtPool *pool;   /* the threads */
+    char *scratch;  /* model->scratch_bytes for each thread, 64-byte aligned */
     size_t scratch_bytes;
     const void *kernels; /* the generated file's table of kernels for the level in use */
     uint64_t seed;       /* of the run: --seed */
@@ -126,7 +129,7 @@ typedef struct {
     int layer;        /* index in layers[] */
     int rank;
     int dims[4];
-    size_t offset; /* in the arena */
+    size_t offset; /* its room in the arena */
     RtInit init;
     int fan_in, fan_out;
 } RtWeight;
@@ -227,6 +230,8 @@ typedef struct {
     int layer_count;
     const RtWeight *weights;
     int weight_count;
+    const unsigned char *only_packed; /* a flag for each of weights[]: infer reads only what
+                                       * prepare_infer made of it; may be NULL */
     const RtBase *bases;
     int base_count;
     const RtPhase *phases;

@@ -32,6 +32,7 @@ struct RtTensors {
     char *path;
     const unsigned char *map, *data;
     size_t map_bytes, data_bytes;
+    bool keep_map;
     RtJson *header;
     Tensor *tensors;
     size_t count;
@@ -165,14 +166,17 @@ int rt_tensors_shape(const RtTensors *file, size_t index, int64_t dims[RT_MAX_RA
 
 /* ---- The data -------------------------------------------------------------------------------- */
 
-static void check_sum(const RtTensors *file, const Tensor *tensor)
+void rt_tensors_check(const RtTensors *file, size_t index)
 {
+    const Tensor *tensor = &file->tensors[index];
+    if (tensor->type >= READABLE) refuse(file, tensor->name, "is not of floating-point numbers");
     char *key = rt_format("xxh3:%s", tensor->name), sum[17];
     const char *told = rt_tensors_meta(file, key);
     free(key);
+    if (!told) return;
     snprintf(sum, sizeof sum, "%016" PRIx64,
-             rt_checksum(file->data + tensor->begin, (size_t)(tensor->end - tensor->begin)));
-    if (told && strcmp(told, sum) != 0)
+             rt_checksum_mapped(file->data + tensor->begin, (size_t)(tensor->end - tensor->begin)));
+    if (strcmp(told, sum) != 0)
         rt_die(RT_BAD_WEIGHTS, "the file was damaged after it was written; use another copy of it",
                "%s: tensor \"%.200s\" at offset %" PRIu64
                ": its checksum is %s and should be %.40s",
@@ -191,14 +195,23 @@ static void widen(const unsigned char *data, uint64_t count, real *values)
     }
 }
 
+const real *rt_tensors_place(const RtTensors *file, size_t index)
+{
+    const Tensor *tensor = &file->tensors[index];
+    const void *place = file->data + tensor->begin;
+    bool plain = tensor->type == (sizeof(real) == sizeof(double) ? F64 : F32);
+    return plain && (uintptr_t)place % sizeof(real) == 0 ? place : NULL;
+}
+
+void rt_tensors_keep_map(RtTensors *file) { file->keep_map = true; }
+
 /* Through a copy, for nothing aligns the data in a file that others wrote. */
 void rt_tensors_read(RtTensors *file, size_t index, real *values)
 {
     const Tensor *tensor = &file->tensors[index];
     const unsigned char *data = file->data + tensor->begin;
     size_t bytes = (size_t)(tensor->end - tensor->begin);
-    if (tensor->type >= READABLE) refuse(file, tensor->name, "is not of floating-point numbers");
-    check_sum(file, tensor);
+    rt_tensors_check(file, index);
     if (tensor->type == BF16) {
         widen(data, tensor->count, values);
         return;
@@ -213,7 +226,7 @@ void rt_tensors_read(RtTensors *file, size_t index, real *values)
 
 void rt_tensors_close(RtTensors *file)
 {
-    rt_unmap(file->map, file->map_bytes);
+    if (!file->keep_map) rt_unmap(file->map, file->map_bytes);
     rt_json_free(file->header);
     free(file->tensors);
     free(file->path);

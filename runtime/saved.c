@@ -122,7 +122,7 @@ static void read_classes(RtSaved *saved, const RtTensors *file, const char *path
     rt_json_free(list);
 }
 
-RtSaved *rt_saved_load(const RtModel *model, char *arena, const char *path)
+RtSaved *rt_saved_load(const RtModel *model, RtRun *run, const char *path)
 {
     RtSaved *saved = rt_alloc(1, sizeof *saved);
     RtTensors *file = rt_tensors_open(path);
@@ -133,7 +133,7 @@ RtSaved *rt_saved_load(const RtModel *model, char *arena, const char *path)
     saved->val_loss = read_number(file, path, "val_loss");
     read_classes(saved, file, path);
     rt_tensors_close(file);
-    rt_weights_read(model, arena, path, -1);
+    rt_weights_read(model, run, path, -1);
     return saved;
 }
 

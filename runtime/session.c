@@ -5,6 +5,19 @@
 
 #include "internal.h"
 
+void rt_prepare_infer(RtSession *session)
+{
+    const RtModel *model = session->model;
+    const RtRun *run = &session->run;
+    if (session->prepared) return;
+    if (model->prepare_infer) model->prepare_infer(run);
+    session->prepared = run->read_only;
+    for (int i = 0; run->read_only && model->only_packed && i < model->weight_count; i++)
+        if (model->only_packed[i])
+            rt_map_forget(run->weights[i],
+                          rt_weight_count(&model->weights[i]) * sizeof *run->weights[i]);
+}
+
 size_t rt_weight_count(const RtWeight *weight)
 {
     size_t count = 1;
@@ -90,9 +103,12 @@ double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, c
 void rt_run_open(RtRun *run, const RtModel *model, int threads)
 {
     run->pool = rt_pool_open(threads);
-    run->arena = rt_arena_open(memory_bytes(model, run->pool), model->name);
+    run->arena = rt_arena_open(memory_bytes(model, run->pool), model->name, !run->read_only);
     run->scratch = run->arena + model->arena_bytes;
     run->scratch_bytes = model->scratch_bytes;
+    run->weights = rt_alloc((size_t)model->weight_count, sizeof *run->weights);
+    for (int i = 0; i < model->weight_count; i++)
+        run->weights[i] = (real *)(run->arena + model->weights[i].offset);
 }
 
 void rt_run_close(RtRun *run, const RtModel *model)
@@ -100,6 +116,7 @@ void rt_run_close(RtRun *run, const RtModel *model)
     const size_t bytes = memory_bytes(model, run->pool);
     rt_pool_close(run->pool);
     rt_arena_close(run->arena, bytes);
+    free(run->weights);
 }
 
 void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *options)
@@ -109,6 +126,8 @@ void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *
     session->poison = wish && strcmp(wish, "1") == 0;
     choose_kernels(session);
     session->run.seed = options->seed;
+    session->run.read_only = strcmp(options->command, "train") != 0 &&
+                             (strcmp(options->command, "bench") != 0 || !model->phase_count);
     rt_run_open(&session->run, model, options->threads);
     session->room = session->run.arena + model->batch_offset;
     session->batch = choose_batch(model);
@@ -164,13 +183,13 @@ RtSaved *rt_session_load(RtSession *session)
                "no trained weights: runs/%s has neither best.safetensors nor last.safetensors",
                model->name);
     if (!path) {
-        rt_weights_load(model, session->run.arena, session->run.seed, NULL);
+        rt_weights_load(model, &session->run, NULL);
     } else if (is_ours(path)) {
-        saved = rt_saved_load(model, session->run.arena, path);
+        saved = rt_saved_load(model, &session->run, path);
     } else if (model->phase_count) { /* all that training changes must be in the file */
-        rt_weights_read(model, session->run.arena, path, -1);
+        rt_weights_read(model, &session->run, path, -1);
     } else {
-        rt_weights_load(model, session->run.arena, session->run.seed, path);
+        rt_weights_load(model, &session->run, path);
     }
     if (found) rt_note("weights: %s", found);
     free(found);

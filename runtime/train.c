@@ -258,7 +258,7 @@ static void open_training(Training *training, RtSession *session)
         if (training->validation) rt_data_check(training->validation, model, model->phases[i].loss);
     }
     describe_data(training);
-    rt_weights_load(model, session->run.arena, options->seed, options->weights);
+    rt_weights_load(model, &session->run, options->weights);
     if (options->out)
         training->folder = rt_format("%s", options->out);
     else if (!options->trace && !options->steps)

@@ -177,21 +177,105 @@ static void check_source(const RtModel *model, const Source *source, int base)
     free(found);
 }
 
-void rt_weights_read(const RtModel *model, char *arena, const char *file, int base)
+/* ---- Into the model -------------------------------------------------------------------------- */
+
+/* Large weights that nothing writes to stay in the file: a run reads of them what it needs. */
+enum { LEAST_MAPPED = 64 << 10, PIECE = 4 << 20 };
+
+/* Work for any thread: a tensor to check, or bytes to copy. */
+typedef struct {
+    const RtTensors *checked; /* or NULL */
+    size_t index, bytes;
+    const char *from;
+    char *to;
+} Job;
+
+typedef struct {
+    Job *jobs;
+    size_t count;
+} Jobs;
+
+static void add_job(Jobs *list, Job job)
 {
+    list->jobs = rt_grow(list->jobs, list->count + 1, sizeof job);
+    list->jobs[list->count++] = job;
+}
+
+static void do_job(const RtCall *call, int task)
+{
+    const Job *job = (const Job *)call->in[0] + task;
+    if (job->checked) {
+        rt_tensors_check(job->checked, job->index);
+        return;
+    }
+    memcpy(job->to, job->from, job->bytes);
+    rt_map_forget(job->from, job->bytes);
+}
+
+/* The largest first, so that no thread waits long for the last. */
+static int compare_jobs(const void *a, const void *b)
+{
+    size_t left = ((const Job *)a)->bytes, right = ((const Job *)b)->bytes;
+    return (left < right) - (left > right);
+}
+
+static void do_jobs(const RtRun *run, Jobs *list)
+{
+    RtCall call = {.run = run, .in = {list->jobs}};
+    if (list->count) qsort(list->jobs, list->count, sizeof *list->jobs, compare_jobs);
+    rt_parallel(do_job, (int)list->count, &call);
+    free(list->jobs);
+}
+
+static void keep_map(Source *source)
+{
+    if (source->h5)
+        rt_h5_keep_map(source->h5);
+    else
+        rt_tensors_keep_map(source->tensors);
+}
+
+static void add_copy(Jobs *list, const void *from, void *to, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += PIECE)
+        add_job(list, (Job){.from = (const char *)from + at,
+                            .to = (char *)to + at,
+                            .bytes = bytes - at < PIECE ? bytes - at : PIECE});
+}
+
+/* Array i of the file becomes a weight: where it stands, by a job, or through the library. */
+static void take(const RtModel *model, RtRun *run, Source *source, size_t i, Jobs *list)
+{
+    const int weight = source->matches[i].weight;
+    const size_t bytes = rt_weight_count(&model->weights[weight]) * sizeof(real);
+    const real *place =
+        source->h5 ? rt_h5_place(source->h5, i) : rt_tensors_place(source->tensors, i);
+    if (place && source->tensors)
+        add_job(list, (Job){.checked = source->tensors, .index = i, .bytes = bytes});
+    run->weights[weight] = (real *)(run->arena + model->weights[weight].offset);
+    if (place && run->read_only && bytes >= LEAST_MAPPED) {
+        run->weights[weight] = (real *)place;
+        keep_map(source);
+    } else if (place) {
+        add_copy(list, place, run->weights[weight], bytes);
+    } else if (source->h5) {
+        rt_h5_read(source->h5, i, run->weights[weight]);
+    } else {
+        rt_tensors_read(source->tensors, i, run->weights[weight]);
+    }
+}
+
+void rt_weights_read(const RtModel *model, RtRun *run, const char *file, int base)
+{
+    Jobs list = {0};
     Source source = open_source(model, file, base);
     check_source(model, &source, base);
     if (source.by_position)
         rt_warn("%s: no layer has a name of this model; its weights are taken in their order",
                 file);
-    for (size_t i = 0; i < source.count; i++) {
-        if (source.matches[i].weight < 0) continue;
-        real *values = (real *)(arena + model->weights[source.matches[i].weight].offset);
-        if (source.h5)
-            rt_h5_read(source.h5, i, values);
-        else
-            rt_tensors_read(source.tensors, i, values);
-    }
+    for (size_t i = 0; i < source.count; i++)
+        if (source.matches[i].weight >= 0) take(model, run, &source, i, &list);
+    do_jobs(run, &list);
     close_source(&source);
 }
 
@@ -213,7 +297,7 @@ static void check_md5(const RtBase *base, const char *path)
     size_t bytes;
     char hex[33];
     const unsigned char *data = rt_map(path, SIZE_MAX, RT_BAD_WEIGHTS, &bytes);
-    rt_md5(data, bytes, hex);
+    rt_md5_mapped(data, bytes, hex);
     rt_unmap(data, bytes);
     if (base->md5 && strcmp(base->md5, hex) != 0)
         rt_die(RT_BAD_WEIGHTS, rt_format("fetch it again: curl -L -o %s %s", path, base->url),
@@ -262,28 +346,37 @@ static bool stands_in(const RtModel *model, const char *file)
 }
 
 /* file: what stands in for "imagenet", or NULL. */
-static void load_bases(const RtModel *model, char *arena, const char *file)
+static void load_bases(const RtModel *model, RtRun *run, const char *file)
 {
     for (int i = 0; i < model->base_count; i++) {
         const RtBase *base = &model->bases[i];
         bool official = is_official(base);
         char *path = official && !file ? find_official(base) : NULL;
         if (base->weights)
-            rt_weights_read(model, arena, path ? path : official ? file : base->weights, i);
+            rt_weights_read(model, run, path ? path : official ? file : base->weights, i);
         free(path);
     }
 }
 
-void rt_weights_load(const RtModel *model, char *arena, uint64_t seed, const char *file)
+/* Weights that no file gives. */
+static void initialize(const RtModel *model, const RtRun *run)
 {
-    for (int i = 0; i < model->weight_count; i++)
-        rt_initialize(&model->weights[i], seed, (real *)(arena + model->weights[i].offset));
-    if (!file) {
-        load_bases(model, arena, NULL);
-    } else if (stands_in(model, file)) {
-        rt_note("%s: weights of a pretrained base; the layers around it start anew", file);
-        load_bases(model, arena, file);
-    } else {
-        rt_weights_read(model, arena, file, -1);
+    for (int i = 0; i < model->weight_count; i++) {
+        int base = model->layers[model->weights[i].layer].base;
+        if (base < 0 || !model->bases[base].weights)
+            rt_initialize(&model->weights[i], run->seed, run->weights[i]);
     }
+}
+
+void rt_weights_load(const RtModel *model, RtRun *run, const char *file)
+{
+    bool for_bases = file && stands_in(model, file);
+    if (for_bases)
+        rt_note("%s: weights of a pretrained base; the layers around it start anew", file);
+    if (file && !for_bases) {
+        rt_weights_read(model, run, file, -1);
+        return;
+    }
+    initialize(model, run);
+    load_bases(model, run, file);
 }

@@ -13,6 +13,7 @@ static const int kernels_generic, kernels_avx2, kernels_avx512;
 /* Numbers at an offset of the arena, as tlc planned it: in bytes of floats. */
 #define REALS(offset) ((real *)(r->arena + BYTES(offset)))
 #define BYTES(offset) ((size_t)(offset) * (sizeof(real) / sizeof(float)))
+#define WEIGHT(index) (r->weights[index])
 
 /* A kernel on n pictures, the first of which is row `first` of the batch. */
 #define CALL(kernel, tasks, ...)                                                                   \

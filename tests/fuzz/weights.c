@@ -250,9 +250,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         } else if (way == 0) {
             h5 ? read_h5(path, values) : read_tensors(path, values);
         } else if (way < 3) {
-            rt_weights_read(&model, arena, path, way - 2);
+            rt_weights_read(&model, new_run(), path, way - 2);
         } else if (!h5) {
-            rt_saved_free(rt_saved_load(&model, arena, path));
+            rt_saved_free(rt_saved_load(&model, new_run(), path));
         }
     }
     if (++runs % 1024 == 0) unmap_left(path);

@@ -222,8 +222,9 @@ static void test_predict_array(void **state)
     RtArray y = rt_npy_read(scratch("y.npy"), "y", 100, RT_BAD_DATA);
     assert_true(y.rank == 2 && y.dims[0] == N && y.dims[1] == 2);
     static _Alignas(64) char arena[TOY_ARENA];
-    rt_saved_free(rt_saved_load(&toy_model, arena, scratch("runs/toy/best.safetensors")));
-    RtRun run = {.arena = arena, .kernels = &toy_kernels};
+    real *places[] = {(real *)(arena + TOY_KERNEL), (real *)(arena + TOY_BIAS)};
+    RtRun run = {.arena = arena, .weights = places, .kernels = &toy_kernels};
+    rt_saved_free(rt_saved_load(&toy_model, &run, scratch("runs/toy/best.safetensors")));
     real pixels[N * TOY_IN], wanted[N * TOY_UNITS];
     for (int i = 0; i < N * TOY_IN; i++) pixels[i] = bytes[i];
     toy_infer(&run, pixels, N, wanted);

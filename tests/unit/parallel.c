@@ -188,7 +188,7 @@ static void test_arena(void **state)
 {
     (void)state;
     size_t bytes = 3 * 1000 * 1000 + 7;
-    char *arena = rt_arena_open(bytes, "toy");
+    char *arena = rt_arena_open(bytes, "toy", true);
     assert_int_equal((uintptr_t)arena % 64, 0);
     for (size_t i = 0; i < bytes; i++) assert_true(arena[i] == 0);
     memset(arena, 1, bytes);
@@ -198,7 +198,7 @@ static void test_arena(void **state)
 static void open_huge_arena(const void *unused)
 {
     (void)unused;
-    rt_arena_open((size_t)1 << 46, "toy");
+    rt_arena_open((size_t)1 << 46, "toy", true);
 }
 
 static void test_arena_beyond_memory(void **state)

@@ -11,11 +11,11 @@ static void test_saved(void **state)
     RtSaved about = {classes, 2, "head", 7, 0.1, NULL};
     char kept[sizeof arena];
     make_tensors(scratch("start"), 0, 7, NULL, 0);
-    rt_weights_read(&model, arena, scratch("start"), -1);
+    rt_weights_read(&model, new_run(), scratch("start"), -1);
     memcpy(kept, arena, sizeof arena);
     rt_saved_write(&model, arena, path, &about);
     set_arena(-1);
-    RtSaved *saved = rt_saved_load(&model, arena, path);
+    RtSaved *saved = rt_saved_load(&model, new_run(), path);
     for (int i = 0; i < WEIGHTS; i++)
         assert_memory_equal(values_of(i), kept + weights[i].offset, count_of(i) * sizeof(real));
     assert_int_equal(saved->class_count, 2);
@@ -34,13 +34,13 @@ static void test_saved(void **state)
 
     about = (RtSaved){.phase = "head", .val_loss = NAN};
     rt_saved_write(&model, arena, path, &about);
-    saved = rt_saved_load(&model, arena, path);
+    saved = rt_saved_load(&model, new_run(), path);
     assert_true(isnan(saved->val_loss));
     assert_null(saved->classes);
     rt_saved_free(saved);
 }
 
-static void load_saved(const void *path) { rt_saved_load(&model, arena, path); }
+static void load_saved(const void *path) { rt_saved_load(&model, new_run(), path); }
 
 static void test_saved_by_others(void **state)
 {

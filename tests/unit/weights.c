@@ -336,7 +336,7 @@ static void test_other_formats(void **state)
 static void load(const RtModel *of, const char *file)
 {
     set_arena(-1);
-    rt_weights_load(of, arena, 1, file);
+    rt_weights_load(of, new_run(), file);
 }
 
 static void load_imagenet(const void *of) { load(of, NULL); }
@@ -372,7 +372,7 @@ static void test_imagenet(void **state)
     make_official(path);
     size_t bytes;
     const unsigned char *data = rt_map(path, SIZE_MAX, RT_FAILED, &bytes);
-    rt_md5(data, bytes, md5);
+    rt_md5_mapped(data, bytes, md5);
     rt_unmap(data, bytes);
     snprintf(said, sizeof said,
              "home/models/official.h5: not the official file: its md5 is %s and should be "
@@ -415,6 +415,74 @@ static void test_given_file(void **state)
                path);
 }
 
+/* ---- A run that only reads them -------------------------------------------------------------- */
+
+enum { LARGE = 128 * 256 };
+
+static const RtLayer large_layers[] = {{"fc", "Dense", -1, 2, {0, 256}, LARGE + 256, 0, 2}};
+static const RtWeight large_weights[] = {
+    {"fc/kernel", 0, 2, {128, 256}, 0, RT_INIT_ZEROS, 0, 0},
+    {"fc/bias", 0, 1, {256}, LARGE * sizeof(real), RT_INIT_ZEROS, 0, 0}};
+static const RtModel large_model = {.name = "large",
+                                    .layers = large_layers,
+                                    .layer_count = 1,
+                                    .weights = large_weights,
+                                    .weight_count = 2};
+static real large_arena[LARGE + 256];
+
+static void load_large(const void *path, int read_only, real *places[2])
+{
+    RtRun run = {.arena = (char *)large_arena, .weights = places, .read_only = read_only};
+    memset(large_arena, 0, sizeof large_arena);
+    rt_weights_read(&large_model, &run, path, -1);
+}
+
+static void load_large_read_only(const void *path)
+{
+    real *places[2];
+    load_large(path, 1, places);
+}
+
+/* The kernel stays in the file, the bias is small. */
+static void check_large(const char *path, bool mapped)
+{
+    real *places[2];
+    for (int read_only = 0; read_only < 2; read_only++) {
+        load_large(path, read_only, places);
+        assert_true((places[0] == large_arena) == !(read_only && mapped));
+        assert_ptr_equal(places[1], large_arena + LARGE);
+        for (int i = 0; i < LARGE; i++) assert_true(places[0][i] == (real)i);
+        for (int i = 0; i < 256; i++) assert_true(places[1][i] == (real)(7 + i));
+    }
+}
+
+static void test_mapped(void **state)
+{
+    (void)state;
+    static real values[LARGE];
+    const char *path = scratch("large.h5");
+    hid_t made = new_h5(path);
+    put_strings(made, "layer_names", LIST("fc"), 0);
+    put_layer(made, "/", "fc", LIST("kernel", "bias"), 0);
+    put_floats(made, "fc/kernel", 0, (const hsize_t[]){128, 256, 0});
+    put_floats(made, "fc/bias", 7, (const hsize_t[]){256, 0});
+    H5Fclose(made);
+    check_large(path, sizeof(real) == sizeof(float));
+
+    path = scratch("large.safetensors");
+    for (int i = 0; i < LARGE; i++) values[i] = (real)i;
+    const RtType type = sizeof(real) == sizeof(double) ? RT_F64 : RT_F32;
+    const RtArray arrays[] = {
+        {.name = "fc/kernel", .type = type, .rank = 2, .dims = {128, 256}, .data = values},
+        {.name = "fc/bias", .type = type, .rank = 1, .dims = {256}, .data = values + 7}};
+    rt_tensors_write(path, arrays, 2, NULL, 0);
+    check_large(path, true);
+    FILE *file = fopen(path, "r+b");
+    assert_true(file && fseek(file, -2000, SEEK_END) == 0 && fputc(1, file) == 1);
+    fclose(file);
+    expect_end(RT_BAD_WEIGHTS, "the file was damaged", load_large_read_only, path);
+}
+
 static void test_keras_file(void **state)
 {
     (void)state;
@@ -439,7 +507,7 @@ int main(void)
         cmocka_unit_test(test_v3_names),     cmocka_unit_test(test_files_of_keras),
         cmocka_unit_test(test_tensors),      cmocka_unit_test(test_other_formats),
         cmocka_unit_test(test_imagenet),     cmocka_unit_test(test_given_file),
-        cmocka_unit_test(test_keras_file),
+        cmocka_unit_test(test_mapped),       cmocka_unit_test(test_keras_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
