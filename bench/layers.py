@@ -11,8 +11,8 @@ import network
 def floor(kernel, size, channels, filters, peaks, level, threads):
     """(algorithm, milliseconds): the time of the multiplies alone at the machine's peak, or that of
     reading the weights once if it is longer. The kernel's name tells the algorithm: conv2d_… is
-    direct, winograd_… is F(4,3), F(2,3) with 23 in its name; with bf16 in it, dot products are meant,
-    with their own peak."""
+    direct, winograd_… is F(4,3), F(2,3) with f23 in its name; with bf16 in it, dot products are
+    meant, with their own peak."""
     many = 1 if threads > 1 else 0
     rate = peaks["bf16" if "bf16" in kernel else level][many]
     if kernel.startswith("winograd"):

@@ -20,8 +20,8 @@ class BasePeer:
 
     @classmethod
     def prepare(cls, folder, network_folder):
-        """Makes in `folder` the files that measurements need, unless they are there. Precisions that
-        it cannot have: {precision: reason}."""
+        """Makes in `folder` the files that measurements need, unless they are there. Precisions
+        that it cannot have: {precision: reason}."""
         return {}
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The pictures beside results.md: bars with their numbers at the end, tlc in a colour of its own."""
+"""The plots beside results.md: bars with numbers at their ends, tlc in a colour of its own."""
 
 import matplotlib
 
@@ -14,7 +14,8 @@ def draw_bars(axes, title, entries, unit):
     axes.barh([label for label, _, _ in entries], [value for _, value, _ in entries],
               color=[OWN if own else OTHER for _, _, own in entries], height=0.7)
     for i, (_, value, _) in enumerate(entries):
-        axes.text(value, i, f" {value:.3g}", va="center", fontsize=8)
+        text = f" {value:.0f}" if value >= 100 else f" {value:.3g}"
+        axes.text(value, i, text, va="center", fontsize=8)
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_xlabel(unit, fontsize=8)
     axes.tick_params(labelsize=8)
@@ -29,7 +30,7 @@ def save(figure, path):
 
 
 def plot_inference(path, rows):
-    rows = [row for row in rows if row.level != "generic"]  # ten times the others
+    rows = [row for row in rows if not row.level]
     batches = sorted({row.batch for row in rows})
     figure, axes = pyplot.subplots(2, len(batches), figsize=(5.5 * len(batches), 7), squeeze=False)
     for column, batch in enumerate(batches):
@@ -71,7 +72,8 @@ def plot_layers(path, tables):
 
 
 def write(folder, bench, tables):
-    plot_inference(folder / "inference.png", bench.inference)
+    if bench.inference:
+        plot_inference(folder / "inference.png", bench.inference)
     if bench.training:
         plot_training(folder / "training.png", bench.training)
     if any(tables.values()):

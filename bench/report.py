@@ -68,13 +68,14 @@ def layer_table(lines):
 
 def write(top, bench, tables, bars):
     parts = ["# Measurements\n", top, "## Bars\n",
-             table(["", "measured", "bar", ""], [bar.line() for bar in bars]),
-             "## Inference\n", "![](inference.png)\n", inference_table(bench.inference)]
+             table(["", "measured", "bar", ""], [bar.line() for bar in bars])]
+    if bench.inference:
+        parts += ["## Inference\n", "![](inference.png)\n", inference_table(bench.inference),
+                  "## Start\n", start_table(bench.start)]
     if bench.training:
         parts += ["## Training\n", "![](training.png)\n", training_table(bench.training)]
-    parts += ["## Start\n", start_table(bench.start), "## Layers\n"]
     if any(tables.values()):
-        parts.append("![](layers.png)\n")
+        parts += ["## Layers\n", "![](layers.png)\n"]
     for (title, level), lines in tables.items():
         if lines:
             parts += [f"### {title}, {level}, batch 1\n", layer_table(lines)]

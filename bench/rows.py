@@ -16,6 +16,7 @@ from programs import Failure
 
 HERE = pathlib.Path(__file__).resolve().parent
 BITS = {"fp32": 32, "highest": 32, "high": 32, "bf16": 16, "fp16": 16, "medium": 16}
+LEAST = 1e-6  # probabilities below are taken for equal: half floats cannot tell them from zero
 TOLERANCE = {32: 1e-4, 16: 1e-1}  # of centred log-probabilities, relative, in the 2-norm
 
 
@@ -83,7 +84,7 @@ class InferenceRow(Row):
 
     def compare(self, output, expected):
         """The first output of a batch size is what all others must be; peers at fp32 come first."""
-        logits = np.log(np.maximum(output, 1e-30))
+        logits = np.log(np.maximum(output, LEAST))
         logits -= logits.mean(1, keepdims=True)
         wanted = expected.setdefault(self.batch, logits)
         off = np.linalg.norm(logits - wanted) / np.linalg.norm(wanted)

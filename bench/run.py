@@ -1,6 +1,7 @@
 """tlc and its peers side by side: VGG16 on 224x224 pictures, training steps, start and memory.
 
-    run.py [--quick] [--rounds N] [--peers NAME...] [--no-training] [--weights FILE] [--data DIR]
+    run.py [--quick] [--rounds N] [--peers NAME...] [--only inference|training]
+           [--weights FILE] [--data DIR]
 
 Rounds are interleaved: in each, every row is measured once, so that a busy or a hot machine is the
 same for all; outputs must agree before times are taken over. Prints the tables and writes them to
@@ -38,7 +39,7 @@ def choose_network(options):
 
 
 def load_peers(names):
-    """Names of modules of peers/, or of those asked for; without those whose packages are missing."""
+    """Names of modules of peers/, or those asked for; without those whose packages are missing."""
     found = names or sorted(path.stem for path in (HERE / "peers").glob("*.py"))
     for name in sorted(found, key=lambda name: name not in FIRST):
         try:
@@ -56,11 +57,11 @@ class Bench:
         for name, module in load_peers(options.peers):
             (place.folder / name).mkdir(parents=True, exist_ok=True)
             missing = place.worker(f"{name}, preparation", "prepare", name)
-            self.add_inference(name, module.Peer, missing["inference"])
-            if hasattr(module, "Trainer") and not options.no_training:
-                self.add_training(name, module.Trainer, missing["training"])
-            if module.Peer.start or name == "tlc":
+            if options.only != "training":
+                self.add_inference(name, module.Peer, missing["inference"])
                 self.start.append(StartRow(place, name, module.Peer.precisions[0]))
+            if hasattr(module, "Trainer") and options.only != "inference":
+                self.add_training(name, module.Trainer, missing["training"])
 
     def skip(self, what, reason):
         print(f"skipped: {what}: {reason}", flush=True)
@@ -80,7 +81,8 @@ class Bench:
     def add_training(self, name, trainer, missing):
         for precision, reason in missing.items():
             self.skip(f"training, {name} {precision}", reason)
-        self.training += [TrainingRow(self.place, name, precision, what) for what in PHASES
+        self.training += [TrainingRow(self.place, name, precision, what)
+                          for what in PHASES[:2 if self.options.quick else 3]
                           for precision in trainer.precisions if precision not in missing]
         self.training.sort(key=lambda row: PHASES.index(row.what))
 
@@ -94,9 +96,9 @@ class Bench:
             for row in self.start:
                 row.measure()
             print(f"round {number} of {self.options.rounds}", flush=True)
-        for _ in range(1 if self.options.quick else 2):
+        for _ in range((self.options.rounds + 1) // 2):
             for row in self.training:
-                row.measure(1)
+                row.measure(1 if self.options.quick else 2)
                 print(f"training {row.what}: {row.title}: {row.ms[-1]:.0f} ms", flush=True)
 
     def layer_tables(self, peaks):
@@ -115,16 +117,18 @@ class Bench:
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one round of all")
-    parser.add_argument("--rounds", type=int, help="of inference and start (default 3)")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--quick", action="store_true",
+                        help="one round, batch 1, no training of everything: under 5 minutes")
+    parser.add_argument("--rounds", type=int, help="default 2; half as many of training")
+    parser.add_argument("--batch", type=int, nargs="+")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", nargs="+", help="names of files in peers/")
-    parser.add_argument("--no-training", action="store_true")
+    parser.add_argument("--only", choices=["inference", "training"])
     parser.add_argument("--weights", default=os.environ.get("WEIGHTS"), help="VGG16's, an .h5 file")
     parser.add_argument("--data", default=os.environ.get("DATA"), help="a folder of photographs")
     options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.rounds = options.rounds or (1 if options.quick else 2)
+    options.batch = options.batch or ([1] if options.quick else [1, 8])
     return options
 
 

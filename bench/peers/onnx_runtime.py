@@ -74,8 +74,8 @@ print(session.run(None, {"pictures": pixels})[0].argmax(), flush=True)
         """The batch is free in the file, and fixed when it is loaded."""
         if not (folder / "vgg16.onnx").exists():
             (folder / "weights").unlink(missing_ok=True)  # onnx appends
-            onnx.save(make_model("batch", network_folder), folder / "vgg16.onnx", save_as_external_data=True,
-                      location="weights")
+            onnx.save(make_model("batch", network_folder), folder / "vgg16.onnx",
+                      save_as_external_data=True, location="weights")
         return {}
 
     def __init__(self, folder, batch, threads, precision):
