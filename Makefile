@@ -3,7 +3,7 @@
 #   all       tlc and libtlcrt.a            demo     train a real classifier in a few minutes
 #   test      every test without Python     parity   compare with Keras, live
 #   check-asan  the tests under sanitizers  fuzz     each fuzzer for FUZZ_SECONDS (60)
-#   bench     timings beside ONNX Runtime   golden   record the goldens from Keras anew
+#   bench     timings beside its peers      golden   record the goldens from Keras anew
 #   format    clang-format                  install  PREFIX=/usr/local DESTDIR=
 
 PREFIX ?= /usr/local
@@ -167,7 +167,7 @@ uninstall:
 
 # ---- Measurements --------------------------------------------------------------------------------
 
-# BENCH_FLAGS: options of bench/run.py, such as "--rounds 20 --peers tlc".
+# BENCH_FLAGS: options of bench/run.py, such as --quick. WEIGHTS= and DATA= as in demo.
 bench: packages-parity
 	$(MAKE) all
 	bench/run $(BENCH_FLAGS)

@@ -1,8 +1,10 @@
 """The machine of a measurement: which CPUs are used, what they are, and who else used them."""
 
+import json
 import os
 import pathlib
 import resource
+import subprocess
 import time
 
 
@@ -24,6 +26,22 @@ def cpu_name():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return os.uname().machine
+
+
+def has_amx():
+    return " amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+
+
+def measure_peaks(source, program, threads):
+    """What peaks.c finds: {name: (one thread, all)} in GFLOP/s or GB/s; {} where it cannot run."""
+    try:
+        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", source, "-pthread", "-o",
+                        program], check=True, capture_output=True)
+        found = subprocess.run([program, str(threads)], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"skipped: the machine's peaks: {error}", flush=True)
+        return {}
+    return json.loads(found.stdout)
 
 
 class Load:

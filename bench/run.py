@@ -1,133 +1,165 @@
-"""tlc and its peers side by side: VGG16 on 224x224 pictures, and training steps of tlc's.
+"""tlc and its peers side by side: VGG16 on 224x224 pictures, training steps, start and memory.
 
-    run.py [--rounds N] [--repeat N] [--batch N...] [--threads N] [--peers NAME...] [--no-training]
+    run.py [--quick] [--rounds N] [--peers NAME...] [--only inference|training]
+           [--weights FILE] [--data DIR]
 
-The outputs of all peers must agree before anything is timed. Then rounds are interleaved: in each,
-every peer measures every batch size once, so that a busy or a hot machine is the same for all.
-Prints the tables and writes them to build/bench/results.md.
+Rounds are interleaved: in each, every row is measured once, so that a busy or a hot machine is the
+same for all; outputs must agree before times are taken over. Prints the tables and writes them to
+build/bench/results.md, with plots beside it.
 """
 
 import argparse
+import hashlib
 import importlib
-import json
-import math
 import os
 import pathlib
 import sys
 
-import numpy as np
-
-import network  # noqa: F401: finds tests/parity for the import of programs
+import bars
+import layers
+import network
+import plots
 import report
-import training
-from machine import Load, choose_cpus
-from programs import BUILD, Failure, run
+from machine import Load, choose_cpus, has_amx, measure_peaks
+from programs import BUILD, Failure
+from rows import InferenceRow, Place, StartRow, TrainingRow
 
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = BUILD / "bench"
-BASELINE = ("onnx_runtime", "fp32")  # agreement and ratios are to it
-LEAST_REPEAT = 4
-TOLERANCE = {"fp32": 1e-4}           # of the output, relative, in the 2-norm
+FIRST = ("onnx_runtime", "openvino", "torch")  # what others are compared with, if it is there
+SLOW = "generic"  # this level is measured once
+PHASES = ("head", "block5", "all")
 
 
-class Row:
-    """A peer at one precision and batch size, with its measurements so far."""
-
-    def __init__(self, module, precision, batch, threads):
-        self.module, self.precision, self.batch, self.threads = module, precision, batch, threads
-        self.name = module.Peer.name
-        self.key = module.__name__.removeprefix("peers."), precision
-        self.folder = WORK / self.key[0]
-        self.version, self.ms, self.cpu_ms, self.peak_bytes = "", [], math.inf, 0
-
-    def work(self, repeat, *output):
-        """What worker.py finds."""
-        found = run(f"{self.name} {self.precision}, batch {self.batch}", sys.executable,
-                    HERE / "worker.py", self.key[0], self.folder, self.batch, self.threads,
-                    self.precision, repeat, *output)
-        return json.loads(found)
-
-    def output(self):
-        path = self.folder / "output.npy"
-        self.version = self.work(0, path)["version"]
-        return np.load(path)
-
-    def measure(self, repeat):
-        found = self.work(repeat)
-        self.ms += found["ms"]
-        self.cpu_ms = min(self.cpu_ms, found["cpu_ms"])
-        self.peak_bytes = max(self.peak_bytes, found["peak_bytes"])
+def choose_network(options):
+    """The folder of the weights and pictures in use, and what they are."""
+    given = [str(pathlib.Path(path).resolve()) for path in (options.weights, options.data) if path]
+    name = hashlib.sha256("\n".join(given).encode()).hexdigest()[:8] if given else "seeded"
+    return WORK / name, network.make(WORK / name, options.weights, options.data)
 
 
 def load_peers(names):
-    """The modules of peers/, or those named; one whose packages are missing is left out."""
-    for name in names or sorted(path.stem for path in (HERE / "peers").glob("*.py")):
+    """Names of modules of peers/, or those asked for; without those whose packages are missing."""
+    found = names or sorted(path.stem for path in (HERE / "peers").glob("*.py"))
+    for name in sorted(found, key=lambda name: name not in FIRST):
         try:
-            yield importlib.import_module(f"peers.{name}")
+            yield name, importlib.import_module(f"peers.{name}")
         except ImportError as error:
             print(f"skipped: {name}: {error}", flush=True)
 
 
-def make_rows(options):
-    rows = []
-    for module in load_peers(options.peers):
-        folder = WORK / module.__name__.removeprefix("peers.")
-        folder.mkdir(parents=True, exist_ok=True)
-        module.Peer.prepare(folder)
-        rows += [Row(module, precision, batch, options.threads)
-                 for precision in module.Peer.precisions for batch in options.batch]
-    return sorted(rows, key=lambda row: options.batch.index(row.batch))
+class Bench:
+    """All rows, and what was skipped with the reason."""
 
+    def __init__(self, place, options):
+        self.place, self.options = place, options
+        self.inference, self.training, self.start, self.skipped = [], [], [], []
+        for name, module in load_peers(options.peers):
+            (place.folder / name).mkdir(parents=True, exist_ok=True)
+            missing = place.worker(f"{name}, preparation", "prepare", name)
+            if options.only != "training":
+                self.add_inference(name, module.Peer, missing["inference"])
+                self.start.append(StartRow(place, name, module.Peer.precisions[0]))
+            if hasattr(module, "Trainer") and options.only != "inference":
+                self.add_training(name, module.Trainer, missing["training"])
 
-def check_agreement(rows):
-    """Failure if a network is another than the baseline's, or than the first one's without it."""
-    expected = {}
-    for row in sorted(rows, key=lambda row: row.key != BASELINE):
-        output = row.output()
-        wanted = expected.setdefault(row.batch, output)
-        off = np.linalg.norm(output - wanted) / np.linalg.norm(wanted)
-        print(f"batch {row.batch}: {row.name} {row.precision}: off by {off:.1e}", flush=True)
-        if not off <= TOLERANCE[row.precision]:
-            raise Failure("agreement", f"{row.name} {row.precision}, batch {row.batch}: output "
-                          f"differs by {off:.1e}, allowed are {TOLERANCE[row.precision]:.0e}")
+    def skip(self, what, reason):
+        print(f"skipped: {what}: {reason}", flush=True)
+        self.skipped.append(f"{what}: {reason}")
 
+    def add_inference(self, name, peer, missing):
+        for precision, reason in missing.items():
+            self.skip(f"{peer.name} {precision}", reason)
+        for precision in peer.precisions:
+            levels = peer.levels if precision == peer.precisions[0] else ("",)
+            self.inference += [
+                InferenceRow(self.place, name, precision, level, batch) for level in levels
+                for batch in self.options.batch
+                if precision not in missing and not (level and batch > 1)
+                and not (level == SLOW and self.options.quick)]
 
-def measure(rows, options):
-    for number in range(1, options.rounds + 1):
-        for row in rows:
-            row.measure(max(LEAST_REPEAT, options.repeat // row.batch))
-        print(f"round {number} of {options.rounds}", flush=True)
+    def add_training(self, name, trainer, missing):
+        for precision, reason in missing.items():
+            self.skip(f"training, {name} {precision}", reason)
+        self.training += [TrainingRow(self.place, name, precision, what)
+                          for what in PHASES[:2 if self.options.quick else 3]
+                          for precision in trainer.precisions if precision not in missing]
+        self.training.sort(key=lambda row: PHASES.index(row.what))
+
+    def measure(self):
+        """One round after the other."""
+        expected = {}
+        for number in range(1, self.options.rounds + 1):
+            for row in self.inference:
+                if number == 1 or row.level != SLOW:
+                    row.measure(5 if row.batch == 1 and row.level != SLOW else 2, expected)
+            for row in self.start:
+                row.measure()
+            print(f"round {number} of {self.options.rounds}", flush=True)
+        for _ in range((self.options.rounds + 1) // 2):
+            for row in self.training:
+                row.measure(1 if self.options.quick else 2)
+                print(f"training {row.what}: {row.title}: {row.ms[-1]:.0f} ms", flush=True)
+
+    def layer_tables(self, peaks):
+        """{(title, level): lines}; and how much faster two threads do all convolutions."""
+        found, threads, times = {}, self.options.threads, {}
+        for row in self.inference:
+            if row.name != "tlc" or row.batch > 1 or row.level == SLOW:
+                continue
+            level, lines = layers.table(row, peaks, threads, 5)
+            found[f"tlc {row.precision}", level] = lines
+            if row.precision == row.peer.precisions[0] and not row.level and threads > 1:
+                for count in (1, threads):
+                    times[count] = sum(ms for _, _, ms in layers.measure(row, count, 5)[1])
+        return found, times[1] / times[threads] if times else None
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--repeat", type=int, default=16, help="pictures a round and batch size")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--quick", action="store_true",
+                        help="one round, batch 1, no training of everything: under 5 minutes")
+    parser.add_argument("--rounds", type=int, help="default 2; half as many of training")
+    parser.add_argument("--batch", type=int, nargs="+")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", nargs="+", help="names of files in peers/")
-    parser.add_argument("--no-training", action="store_true")
-    return parser.parse_args()
+    parser.add_argument("--only", choices=["inference", "training"])
+    parser.add_argument("--weights", default=os.environ.get("WEIGHTS"), help="VGG16's, an .h5 file")
+    parser.add_argument("--data", default=os.environ.get("DATA"), help="a folder of photographs")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 2)
+    options.batch = options.batch or ([1] if options.quick else [1, 8])
+    return options
+
+
+def measure_all(options):
+    """The text of results.md; plots are written beside it."""
+    cpus = choose_cpus(options.threads)
+    folder, what = choose_network(options)
+    bench = Bench(Place(folder, options.threads), options)
+    load = Load(cpus)
+    peaks = measure_peaks(HERE / "peaks.c", WORK / "peaks", options.threads)
+    bench.measure()
+    tables, speedup = bench.layer_tables(peaks)
+    found = [*bars.inference_bars(bench.inference, has_amx()), *bars.training_bars(bench.training),
+             *bars.start_bars(bench.start), *bars.layer_bars(tables, speedup)]
+    plots.write(WORK, bench, tables)
+    head = report.head(bench, what, peaks, len(cpus), load.others())
+    return report.write(head, bench, tables, found)
 
 
 def main():
     options = parse_options()
-    cpus = choose_cpus(options.threads)
     try:
         os.nice(-5)
     except PermissionError:
         pass  # only root may; the load on the machine is reported in any case
+    WORK.mkdir(parents=True, exist_ok=True)
     try:
-        rows = make_rows(options)
-        check_agreement(rows)
-        load = Load(cpus)
-        measure(rows, options)
-        steps = [] if options.no_training else training.measure(WORK, options.threads)
-        others = load.others()
+        text = measure_all(options)
     except Failure as failure:
         print(f"FAIL bench: {failure.stage}: {failure}")
         return 1
-    text = report.write(rows, BASELINE, steps, len(cpus), others)
     (WORK / "results.md").write_text(text)
     print(text + f"\nwritten to {WORK / 'results.md'}")
     return 0

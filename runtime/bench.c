@@ -1,4 +1,5 @@
-/* bench.c: how fast this program is on this machine, on made-up pictures and random weights. */
+/* bench.c: how fast this program is on this machine; on made-up pictures and random weights, unless
+ * given others. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ typedef struct {
     double cpu; /* least seconds of CPU time of a run, of all threads together */
 } Work;
 
-/* ---- Made-up data ---------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------ */
 
 /* Inference takes a larger batch in several calls, on the same pictures again. */
 static size_t rows_at_once(const Work *work)
@@ -26,11 +27,28 @@ static size_t rows_at_once(const Work *work)
     return (size_t)(work->phase || n < most ? n : most);
 }
 
+/* Those of --input again and again. */
+static void copy_pictures(const Work *work, size_t picture)
+{
+    RtArray given = rt_input_read(work->session->model, work->session->options->input);
+    size_t there = (size_t)given.dims[0], taken = 0;
+    if (!there) rt_die(RT_BAD_DATA, NULL, "%s: no pictures", work->session->options->input);
+    for (size_t rows = rows_at_once(work); taken < rows; taken += (size_t)given.dims[0]) {
+        given.dims[0] = (int64_t)(rows - taken < there ? rows - taken : there);
+        rt_array_to_real(&given, work->x + taken * picture);
+    }
+    rt_array_free(&given);
+}
+
 static void fill_pictures(const Work *work)
 {
     const RtModel *model = work->session->model;
-    size_t count =
-        rows_at_once(work) * (size_t)model->height * (size_t)model->width * (size_t)model->channels;
+    size_t picture = (size_t)model->height * (size_t)model->width * (size_t)model->channels;
+    if (work->session->options->input) {
+        copy_pictures(work, picture);
+        return;
+    }
+    size_t count = rows_at_once(work) * picture;
     uint32_t words[4];
     for (size_t i = 0; i < count; i++) {
         if (i % 4 == 0) rt_random4(&work->session->run, 0, i >> 32, (uint32_t)i, words);
@@ -111,33 +129,21 @@ static double *measure(Work *work, int repeat)
 /* ---- Kernel by kernel ------------------------------------------------------------------------ */
 
 static struct {
-    RtKernel *kernel;
+    const char *kernel;
     int tasks;
     double least;
 } calls[CALLS];
 static int call_count;
 
-static void record_call(RtKernel *kernel, int tasks, double seconds)
+static void record_call(const RtCall *call, int tasks, double seconds)
 {
     if (call_count == CALLS) return;
     int i = call_count++;
-    bool again = calls[i].kernel == kernel && calls[i].tasks == tasks;
+    const char *kernel = call->name ? call->name : "-";
+    bool again = calls[i].kernel && strcmp(calls[i].kernel, kernel) == 0 && calls[i].tasks == tasks;
     calls[i].least = again ? fmin(calls[i].least, seconds) : seconds;
     calls[i].kernel = kernel;
     calls[i].tasks = tasks;
-}
-
-/* Kernels have no names in a program: each is numbered where it first appears. */
-static int number_kernel(int at)
-{
-    int number = 1;
-    for (int i = 0; i < at; i++) {
-        bool first = true;
-        for (int j = 0; j < i; j++) first &= calls[j].kernel != calls[i].kernel;
-        if (calls[i].kernel == calls[at].kernel) return number;
-        number += first;
-    }
-    return number;
 }
 
 static void measure_calls(Work *work, int repeat)
@@ -178,10 +184,10 @@ static void print_row(const Work *work, const char *what, double macs, const dou
     if (!call_count) return;
     double total = 0;
     for (int i = 0; i < call_count; i++) total += calls[i].least;
-    printf("  %4s %6s %6s %10s %6s   of %d\n", "call", "kernel", "tasks", "min ms", "%", work->n);
+    printf("  %4s %6s %10s %6s  %s\n", "call", "tasks", "min ms", "%", "kernel");
     for (int i = 0; i < call_count; i++)
-        printf("  %4d %6d %6d %10.3f %6.1f\n", i + 1, number_kernel(i), calls[i].tasks,
-               calls[i].least * 1e3, total > 0 ? 100 * calls[i].least / total : 0.0);
+        printf("  %4d %6d %10.3f %6.1f  %s\n", i + 1, calls[i].tasks, calls[i].least * 1e3,
+               total > 0 ? 100 * calls[i].least / total : 0.0, calls[i].kernel);
 }
 
 /* One object a line for each measurement, with all that is known of it. */
@@ -197,8 +203,8 @@ static void print_json(const Work *work, const char *what, double macs, const do
     for (int i = 0; i < repeat; i++) printf("%s%.4f", i ? ", " : "", times[i] * 1e3);
     printf("], \"cpu_ms\": %.4f, \"calls\": [", work->cpu * 1e3);
     for (int i = 0; i < call_count; i++)
-        printf("%s{\"kernel\": %d, \"tasks\": %d, \"ms\": %.4f}", i ? ", " : "", number_kernel(i),
-               calls[i].tasks, calls[i].least * 1e3);
+        printf("%s{\"kernel\": \"%s\", \"tasks\": %d, \"ms\": %.4f}", i ? ", " : "",
+               calls[i].kernel, calls[i].tasks, calls[i].least * 1e3);
     printf("], \"peak_bytes\": %.0f, \"arena_bytes\": %zu}\n", peak_bytes(),
            session->model->arena_bytes);
 }
@@ -221,14 +227,15 @@ static void measure_work(RtSession *session, const RtPhase *phase, int n)
     free(times);
 }
 
-static void open_bench(RtSession *session, uint64_t *samples, int count)
+static RtSaved *open_bench(RtSession *session, uint64_t *samples, int count)
 {
     const RtModel *model = session->model;
-    if (session->options->weights) rt_weights_load(model, &session->run, session->options->weights);
-    for (int i = 0; !session->options->weights && i < model->weight_count; i++)
-        rt_initialize(&model->weights[i], session->run.seed, session->run.weights[i]);
     for (int i = 0; i < count; i++) samples[i] = (uint64_t)i;
     session->run.sample = samples;
+    if (session->options->weights) return rt_session_load(session);
+    for (int i = 0; i < model->weight_count; i++)
+        rt_initialize(&model->weights[i], session->run.seed, session->run.weights[i]);
+    return NULL;
 }
 
 int rt_bench(RtSession *session)
@@ -238,19 +245,22 @@ int rt_bench(RtSession *session)
     for (int i = 0; i < model->phase_count; i++)
         if (model->phases[i].batch > most) most = model->phases[i].batch;
     int batch = session->options->batch;
+    const char *only = session->options->phase;
     uint64_t *samples = rt_alloc((size_t)most, sizeof *samples);
-    open_bench(session, samples, most);
+    RtSaved *saved = open_bench(session, samples, most);
     if (!session->options->json) print_head(session);
-    for (int n = batch ? batch : 1; n <= (batch ? batch : session->batch); n *= 2)
+    for (int n = batch ? batch : 1; !only && n <= (batch ? batch : session->batch); n *= 2)
         measure_work(session, NULL, n);
     for (int i = 0; i < model->phase_count; i++) {
         const RtPhase *phase = &model->phases[i];
+        if (only && strcmp(phase->name, only) != 0) continue;
         rt_clear_slots(session, phase);
         if (batch <= phase->batch) measure_work(session, phase, batch ? batch : phase->batch);
     }
     if (!session->options->json)
         printf("peak memory %.1f MiB, of it the arena %.1f MiB\n", peak_bytes() / 1048576,
                (double)model->arena_bytes / 1048576);
+    if (saved) rt_saved_free(saved);
     free(samples);
     return RT_OK;
 }

@@ -55,7 +55,7 @@ void rt_pool_close(RtPool *pool);
 int rt_pool_threads(const RtPool *pool);
 int rt_default_threads(void);
 /* While set, told of every kernel call that rt_parallel has done. */
-typedef void RtProfiler(RtKernel *kernel, int tasks, double seconds);
+typedef void RtProfiler(const RtCall *call, int tasks, double seconds);
 extern RtProfiler *rt_profiler;
 
 /* ---- level.c --------------------------------------------------------------------------------- */
@@ -480,6 +480,8 @@ int rt_evaluate(RtSession *session); /* evaluate.c */
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
                    const RtLogNames *names, size_t (*tally)[2]);
 int rt_predict(RtSession *session); /* predict.c */
+/* Pictures for the model from a file of --input; exit 4 if their shape is another. */
+RtArray rt_input_read(const RtModel *model, const char *path);
 /* Rows of outputs as an array of the model's output shape; rows stay the caller's. */
 RtArray rt_output_array(const RtModel *model, real *rows, int64_t count);
 int rt_features(RtSession *session); /* features.c */

@@ -186,7 +186,7 @@ void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call)
     }
     double start = rt_seconds();
     run_job(kernel, tasks, call);
-    rt_profiler(kernel, tasks, rt_seconds() - start);
+    rt_profiler(call, tasks, rt_seconds() - start);
 }
 
 RtPool *rt_pool_open(int threads)

@@ -292,14 +292,15 @@ static void predict_pictures(Printer *printer)
 
 /* ---- Arrays ---------------------------------------------------------------------------------- */
 
-static void check_input(const RtModel *model, const RtArray *x, const char *path)
+RtArray rt_input_read(const RtModel *model, const char *path)
 {
-    bool fits = x->rank == 4 && x->dims[1] == model->height && x->dims[2] == model->width &&
-                x->dims[3] == model->channels;
-    if (fits) return;
+    RtArray x = rt_npy_read(path, "x", (int64_t)1 << 36, RT_BAD_DATA);
+    bool fits = x.rank == 4 && x.dims[1] == model->height && x.dims[2] == model->width &&
+                x.dims[3] == model->channels;
+    if (fits) return x;
     char *shape = rt_format("(");
-    for (int i = 0; i < x->rank; i++) {
-        char *longer = rt_format("%s%s%lld", shape, i ? ", " : "", (long long)x->dims[i]);
+    for (int i = 0; i < x.rank; i++) {
+        char *longer = rt_format("%s%s%lld", shape, i ? ", " : "", (long long)x.dims[i]);
         free(shape);
         shape = longer;
     }
@@ -321,8 +322,7 @@ static void predict_array(Printer *printer)
 {
     RtSession *session = printer->session;
     const char *path = session->options->input;
-    RtArray x = rt_npy_read(path, "x", (int64_t)1 << 36, RT_BAD_DATA);
-    check_input(session->model, &x, path);
+    RtArray x = rt_input_read(session->model, path);
     real *pixels = (real *)session->room, *rows = open_rows(session, (size_t)x.dims[0]);
     size_t size = (size_t)session->model->output_size;
     for (int64_t first = 0; first < x.dims[0]; first += session->batch) {

@@ -79,6 +79,7 @@ typedef struct RtCall {
     int first; /* row of the batch of the first of them (micro-batches of a frozen prefix) */
     const void *in[RT_INPUTS];
     void *out[RT_OUTPUTS];
+    const char *name; /* of the kernel, for who measures */
 } RtCall;
 
 typedef void RtKernel(const RtCall *call, int task);

@@ -17,7 +17,8 @@ static const int kernels_generic, kernels_avx2, kernels_avx512;
 
 /* A kernel on n pictures, the first of which is row `first` of the batch. */
 #define CALL(kernel, tasks, ...)                                                                   \
-    rt_parallel(k->kernel, (tasks), &(RtCall){.run = r, .n = n, .first = first, __VA_ARGS__})
+    rt_parallel(k->kernel, (tasks),                                                                \
+                &(RtCall){.run = r, .n = n, .first = first, .name = #kernel, __VA_ARGS__})
 #define IN(...) .in = {__VA_ARGS__}
 #define OUT(...) .out = {__VA_ARGS__}
 //% include_levels

@@ -25,8 +25,8 @@ class Builder:
         self.last = name
 
 
-def add_convolutions(builder):
-    for block, layers in enumerate(network.convolutions(), 1):
+def add_convolutions(builder, folder):
+    for block, layers in enumerate(network.convolutions(folder), 1):
         for name, kernel, bias in layers:
             builder.add("Conv", name, kernel.transpose(3, 2, 0, 1), bias, kernel_shape=[3, 3],
                         pads=[1, 1, 1, 1])
@@ -34,14 +34,11 @@ def add_convolutions(builder):
         builder.add("MaxPool", f"block{block}_pool", kernel_shape=[2, 2], strides=[2, 2])
 
 
-def add_dense_layers(builder):
+def add_dense_layers(builder, folder):
     """Pictures lie as (N, C, H, W) here: the rows of fc1 are put in that order."""
     builder.add("Flatten", "flatten")
-    side = network.SIZE >> len(network.BLOCKS)
-    for name, kernel, bias in network.dense_layers():
-        if name == "fc1":
-            grid = kernel.reshape(side, side, -1, kernel.shape[-1])
-            kernel = grid.transpose(2, 0, 1, 3).reshape(kernel.shape)
+    for name, kernel, bias in network.dense_layers(folder):
+        kernel = network.rows_by_channel(kernel) if name == "fc1" else kernel
         builder.add("Gemm", name, kernel, bias)
         if name == "predictions":
             builder.add("Softmax", "probabilities")
@@ -49,10 +46,10 @@ def add_dense_layers(builder):
             builder.add("Relu", f"{name}_relu")
 
 
-def make_model(batch):
+def make_model(batch, folder):
     builder = Builder()
-    add_convolutions(builder)
-    add_dense_layers(builder)
+    add_convolutions(builder, folder)
+    add_dense_layers(builder, folder)
     shape = [batch, network.CHANNELS, network.SIZE, network.SIZE]
     ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims)
             for name, dims in (("pictures", shape), (builder.last, [batch, network.CLASSES]))]
@@ -62,14 +59,24 @@ def make_model(batch):
 
 class Peer(BasePeer):
     name = "ONNX Runtime"
+    start = """
+import sys, numpy, onnxruntime
+folder, threads, picture = sys.argv[1:]
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = int(threads)
+session = onnxruntime.InferenceSession(folder + "/vgg16.onnx", options)
+pixels = numpy.ascontiguousarray(numpy.load(picture).transpose(0, 3, 1, 2))
+print(session.run(None, {"pictures": pixels})[0].argmax(), flush=True)
+"""
 
     @classmethod
-    def prepare(cls, folder):
+    def prepare(cls, folder, network_folder):
         """The batch is free in the file, and fixed when it is loaded."""
         if not (folder / "vgg16.onnx").exists():
             (folder / "weights").unlink(missing_ok=True)  # onnx appends
-            onnx.save(make_model("batch"), folder / "vgg16.onnx", save_as_external_data=True,
-                      location="weights")
+            onnx.save(make_model("batch", network_folder), folder / "vgg16.onnx",
+                      save_as_external_data=True, location="weights")
+        return {}
 
     def __init__(self, folder, batch, threads, precision):
         options = onnxruntime.SessionOptions()
