@@ -1,16 +1,15 @@
 /* winograd.c: how Conv2D with windows of 3x3 is summed by Winograd's F(4x4, 3x3): when that pays,
  * and in which blocks of tiles. Kernels: templates/winograd.c. */
 #include "conv2d.h"
-#include <stdlib.h>
 
 extern const Op op_winograd_pack;
 
 enum {
     SIDE = 4,              /* results of a tile in each direction */
     FREQUENCIES = 36,      /* products of a tile */
-    FEW_TILES = 28,        /* of a block, at least: each meets all of the kernel */
-    MANY_TILES = 64,       /* at most */
-    CACHE_BYTES = 1 << 20, /* what a block's values may take of the second cache */
+    TILES = 56,            /* of a block: each meets all of the kernel */
+    MOST_TILES = 72,       /* of whole pictures */
+    CACHE_BYTES = 5 << 18, /* what a block's products may take of the second cache */
     LINE = 16              /* numbers in a line of the cache */
 };
 
@@ -68,18 +67,9 @@ static Blocks cut_pictures(const Axis *h, const Axis *w, int64_t tiles, int64_t 
 
 static int64_t count_tiles(const Blocks *b) { return b->pictures * b->rows * b->columns; }
 
-/* Of a sum: as many tiles as fit the cache; more where pictures are small, for there the kernel is
- * what is read most. */
-static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t inputs, int64_t batch)
+static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t batch)
 {
-    int64_t tiles = CACHE_BYTES / (FREQUENCIES * (int64_t)sizeof(float) * inputs);
-    const char *T = getenv("TLC_T");
-    if (T) return cut_pictures(h, w, atoi(T), atoi(T), batch);
-    return cut_pictures(h, w,
-                        tiles < FEW_TILES    ? FEW_TILES
-                        : tiles > MANY_TILES ? MANY_TILES
-                                             : tiles,
-                        MANY_TILES, batch);
+    return cut_pictures(h, w, TILES, MOST_TILES, batch);
 }
 
 /* Groups of output channels that a block meets at once: as many as their products fit the cache. */
@@ -88,8 +78,6 @@ static int64_t choose_groups(const Blocks *b, int64_t outputs)
     const int64_t most = ceil_div(outputs, 2 * LANES);
     int64_t groups =
         CACHE_BYTES / (FREQUENCIES * count_tiles(b) * 2 * LANES * (int64_t)sizeof(float));
-    const char *G = getenv("TLC_G");
-    if (G) groups = atoi(G);
     return groups < 1 ? 1 : groups > most ? most : groups;
 }
 
@@ -122,7 +110,7 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
     want_layout(g, n, 0, input_layout(h, w), false);
     n->out[0]->layout = (Layout){.lanes = LANES};
     n->variant = variant;
-    const Blocks b = choose_blocks(h, w, inputs, g->batch);
+    const Blocks b = choose_blocks(h, w, g->batch);
     n->scratch = block_bytes(&b, ceil_div(inputs, LANES), choose_groups(&b, outputs));
     pack_weight(g, n, 1, &op_winograd_pack,
                 FREQUENCIES * ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, LANES) *
@@ -167,7 +155,7 @@ static void set_blocks(Emit *e, const Axis *h, const Axis *w, const Blocks *b)
 void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
-    const Blocks b = choose_blocks(h, w, channels_of(x), e->g->batch);
+    const Blocks b = choose_blocks(h, w, e->g->batch);
     const int64_t groups = ceil_div(blocks_of(y), 2);
     need_tiles(e);
     need_section(e, "winograd_products");
