@@ -594,7 +594,7 @@ struct Emit {
     const char **section_texts;
     int section_count, section_text_count;
     bool levels[LEVEL_COUNT]; /* those above AVX-512 that the file needs */
-    int body_level;           /* of the body that the next kernel has for a level and those above, */
+    int body_level; /* of the body that the next kernel has for a level and those above, */
     const char *body, *body_tasks; /* and the body; NULL if it has none */
     const char *placeholders[64], *replacements[64];
     int placeholder_count;
@@ -615,8 +615,8 @@ const char *replace_word(const char *text, const char *word, const char *by);
  * out[]. name: a C identifier that says op and shapes, made unique. tasks: a C expression of n. */
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks);
 /* The next kernel has another body for `level` and those above: the section with the placeholders
- * set so far, which are then forgotten, and its number of tasks. Its operands are the same. The file
- * gets that level. */
+ * set so far, which are then forgotten, and its number of tasks. Its operands are the same. The
+ * file gets that level. */
 void emit_body(Emit *e, int level, const char *section, const char *tasks);
 /* A section of inline functions that kernels need, printed before them, once a level. */
 void need_section(Emit *e, const char *section);
@@ -675,6 +675,36 @@ void add_bias_grad(Graph *g, Node *n, Tensor *bias);
  * numbers at `from`: stores them, or does the fused update. The update's operands are in[first] and
  * on. Call it before other placeholders are set. */
 void set_gradient(Emit *e, const Node *n, int first);
+
+/* ==== ops/conv2d_amx.c ======================================================================== */
+
+/* A convolution, forward or turned, as its body for level amx depends on it: height first, then
+ * width. */
+typedef struct {
+    int64_t taps[2], strides[2], dilation[2], before[2];
+    int64_t inputs, outputs; /* channels */
+    int64_t height, width;   /* of the results, before the pool */
+    int lanes;               /* of x */
+    int pool;                /* of the windows that follow, 2 for 2x2 with strides 2, or 1 */
+    int terms;               /* 16-bit numbers that stand for one: terms_of(precision) */
+    bool turned;             /* the kernel is: inputs are its K */
+} AmxWindow;
+
+static inline int terms_of(Precision p)
+{
+    return p == PRECISION_MEDIUM ? 1 : p == PRECISION_HIGH ? 2 : 0;
+}
+
+bool amx_serves(const AmxWindow *w); /* false too if the precision allows no such numbers */
+int64_t amx_packed_count(const AmxWindow *w); /* of the packed kernel, in floats */
+size_t amx_scratch(const AmxWindow *w);
+/* For emit_kernel of a convolution of call->in[0] by the packed kernel call->in[1], which follows.
+ * `epilogue` is an expression of v, of a function that never falls: it comes after the pool. */
+void emit_amx_body(Emit *e, const AmxWindow *w, const Tensor *x, const Tensor *y, const char *bias,
+                   const char *epilogue);
+/* For emit_kernel of the node that packs. Of the window only what the packed kernel depends on
+ * counts: taps, inputs, outputs, lanes, terms, turned. */
+void emit_amx_pack_body(Emit *e, const AmxWindow *w, const int64_t kernel[4]);
 
 /* ==== ops/loss.c ============================================================================== */
 

@@ -38,7 +38,7 @@ static bool has_level(RtLevel level)
     if (level == RT_AVX512_BF16)
         return has_level(RT_AVX512) && __builtin_cpu_supports("avx512bf16");
 #ifdef RT_AMX_STANDIN
-    if (level == RT_AMX) return !RT_AMX_STANDIN || has_level(RT_AVX512_BF16);
+    if (level == RT_AMX) return has_level(RT_AMX_STANDIN ? RT_AVX512_BF16 : RT_AVX2);
 #else
     if (level == RT_AMX) return has_level(RT_AVX512_BF16) && has_tiles();
 #endif

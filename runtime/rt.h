@@ -47,9 +47,10 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
 #define RT_TARGET_AVX512_BF16                                                                      \
     __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")))
 #if defined RT_AMX_STANDIN && !RT_AMX_STANDIN
-#define RT_TARGET_AMX /* vectors of 16 numbers all the same: compilers take them apart */
+#define RT_TARGET_AMX RT_TARGET_AVX2 /* with vectors of 16 numbers: compilers take them apart */
 #else
 #define RT_TARGET_AMX RT_TARGET_AVX512_BF16
+#define RT_HAS_BF16_INSTRUCTIONS 1 /* at the levels that name them */
 #endif
 #endif
 
@@ -61,7 +62,7 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
  * with RT_TILE_CLOSE.
  *
  * Tests on machines without AMX build file and library with -DRT_AMX_STANDIN=1 (the level needs
- * AVX512_BF16 then) or =0 (any x86-64): plain C, with the same bits, stands in for tiles. */
+ * AVX512_BF16 then) or =0 (it needs AVX2): plain C, with the same bits, stands in for tiles. */
 #ifdef RT_AMX_STANDIN
 void rt_tile_zero(int tile); /* tile.c */
 void rt_tile_load(int tile, const void *from, size_t stride);

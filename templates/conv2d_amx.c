@@ -1,0 +1,206 @@
+/* conv2d_amx.c: Conv2D, and its gradient with respect to x, by products of 16-bit numbers in AMX's
+ * tiles. One such number stands for each of x and kernel, or two, the second for what the first
+ * leaves over: then three products out of four, all but that of both rests, are as good as 16 bits
+ * (a relative error of 4e-6). */
+#define LEVEL 4
+#define LEVEL_SUFFIX amx
+#define TARGET RT_TARGET_AMX
+#include "bf16.c"
+#include "conv2d.c"
+#undef $name
+#undef $X
+#undef $Y
+#undef $window
+
+#define $name conv2d_amx_example
+#define $X 14, 14, 48, 16, 1, 1, 16, 16, 3, 12288
+#define $Y 7, 7, 48, 16, 1, 1, 9, 9, 3, 3888
+#define $window 3, 3, 1, 1, 1, 1, 1, 1
+#define $bands 2, 2, 14, 8
+
+//% tiles
+/* BANDS names the numbers of a convolution by bands of rows, beside those of WINDOW and SHAPE: H x
+ * W sums, of which POOL x POOL make a result; TERMS of a number; ROWS of a band, CHUNK of them
+ * summed before they are finished. Pixels of FEW inputs become rows of all that the window covers:
+ * one tap of STEPS * STEP inputs. Otherwise the taps of a pixel reach BELOW and RIGHT, and rows lie
+ * PITCH pixels apart. */
+#define BANDS_(pool, terms, rows, chunk)                                                           \
+    enum {                                                                                         \
+        POOL = pool,                                                                               \
+        TERMS = terms,                                                                             \
+        ROWS = rows,                                                                               \
+        CHUNK = chunk,                                                                             \
+        H = YH * POOL,                                                                             \
+        W = YW * POOL,                                                                             \
+        FEW = (int)XV < RT_LANES,                                                                  \
+        STEPS = ((FEW ? R * S : 1) * XV * XB + STEP - 1) / STEP,                                   \
+        BELOW = FEW ? 0 : (R - 1) * DH,                                                            \
+        RIGHT = FEW ? 0 : (S - 1) * DW,                                                            \
+        PITCH = W + RIGHT,                                                                         \
+        PLANE = ((ROWS + BELOW) * PITCH + TILE_ROWS) * STEP,                                       \
+        TERM = STEPS * PLANE                                                                       \
+    }
+#define BANDS(...) BANDS_(__VA_ARGS__)
+#define STEP 32       /* products that a tile adds up at once: 16-bit numbers of a row of A */
+#define TILE_ROWS 16  /* pixels in a tile of A */
+#define TILE_SIZE 512 /* 16-bit numbers in a tile */
+#define split NAME(split)
+#define TilePlaces NAME(TilePlaces)
+#define sum_tiles NAME(sum_tiles)
+
+/* v as `terms` 16-bit numbers, `distance` apart, the second for what the first leaves over. */
+INLINE void split(Vec v, const int terms, uint16_t *to, size_t distance)
+{
+    const Bf16 first = narrow(v);
+    *(Bf16 *)to = first;
+    if (terms > 1) *(Bf16 *)(to + distance) = narrow(v - widen(first));
+}
+
+/* Where factors a lie, in 16-bit numbers: rows of STEP, one for each pixel; `row` from one row of
+ * taps to the next, `column` from tap to tap, `step` from STEP inputs to the next, `term` between
+ * the terms. */
+typedef struct {
+    int steps, rows, columns, terms;
+    size_t row, column, step, term;
+} TilePlaces;
+
+/* Sums of one or two runs of pixels for one or two blocks of outputs: to[pixel][GROUP]. All but a,
+ * b and to are constants, and `if` chooses at compile time. */
+INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, const uint16_t *a,
+                      const uint16_t *b, float *to)
+{
+    RT_TILE_ZERO(0);
+    RT_TILE_ZERO(1);
+    RT_TILE_ZERO(2);
+    RT_TILE_ZERO(3);
+    for (int k = 0; k < p.steps; k++)
+        for (int r = 0; r < p.rows; r++) {
+            const uint16_t *at = a + k * p.step + r * p.row;
+            for (int s = 0; s < p.columns; s++, at += p.column) {
+                RT_TILE_LOAD(6, b, STEP * 2);
+                if (blocks > 1) RT_TILE_LOAD(7, b + TILE_SIZE, STEP * 2);
+                for (int term = p.terms - 1; term >= 0; term--) { /* a's rest first, then a */
+                    RT_TILE_LOAD(4, at + term * p.term, STEP * 2);
+                    RT_TILE_DP(0, 4, 6);
+                    if (blocks > 1) RT_TILE_DP(1, 4, 7);
+                    if (runs > 1) RT_TILE_LOAD(5, at + term * p.term + TILE_ROWS * STEP, STEP * 2);
+                    if (runs > 1) RT_TILE_DP(2, 5, 6);
+                    if (runs > 1 && blocks > 1) RT_TILE_DP(3, 5, 7);
+                }
+                b += 2 * TILE_SIZE;
+                if (p.terms == 1) continue;
+                RT_TILE_LOAD(6, b, STEP * 2); /* b's rest with a, which is still there */
+                RT_TILE_DP(0, 4, 6);
+                if (blocks > 1) RT_TILE_LOAD(7, b + TILE_SIZE, STEP * 2);
+                if (blocks > 1) RT_TILE_DP(1, 4, 7);
+                if (runs > 1) RT_TILE_DP(2, 5, 6);
+                if (runs > 1 && blocks > 1) RT_TILE_DP(3, 5, 7);
+                b += 2 * TILE_SIZE;
+            }
+        }
+    RT_TILE_STORE(0, to, GROUP * sizeof *to);
+    if (blocks > 1) RT_TILE_STORE(1, to + RT_LANES, GROUP * sizeof *to);
+    if (runs > 1) RT_TILE_STORE(2, to + TILE_ROWS * GROUP, GROUP * sizeof *to);
+    if (runs > 1 && blocks > 1)
+        RT_TILE_STORE(3, to + TILE_ROWS * GROUP + RT_LANES, GROUP * sizeof *to);
+}
+
+//% conv2d_amx
+/* The pixels of x that rows [h0, h1) need, as 16-bit numbers [STEPS][row][pixel][STEP]. */
+INLINE void TILE($name)(int h0, int h1, const real *x, uint16_t *to)
+{
+    WINDOW($window);
+    SHAPE(X, $X);
+    SHAPE(Y, $Y);
+    BANDS($bands);
+    enum { ENTRY = FEW ? STEPS * STEP : 0, SPAN = DW == 1 ? S : 1 };
+    for (int row = 0; row < h1 - h0 + BELOW; row++)
+        for (int w = 0; w < PITCH; w++, to += STEP) {
+            real entry[ENTRY + 1] = {0};
+            const real *from = AT(X, x, 0, 0, (h0 + row) * SH - PT, w * SW - PL);
+            for (int tap = 0; FEW && tap < R * S; tap += SPAN)
+                memcpy(entry + tap * XV, from + tap / S * DH * XROW + tap % S * DW * XV,
+                       SPAN * XV * sizeof *entry);
+            for (int i = 0; i < 2 * STEPS; i++) {
+                const int there = FEW || i < XB;
+                split(there ? load(FEW ? entry + i * RT_LANES : from + i * XPLANE) : (Vec){0},
+                      TERMS, to + i / 2 * PLANE + i % 2 * RT_LANES, TERM);
+            }
+        }
+}
+
+/* Rows [h0, h1) of y from their sums: pool, bias, activation. */
+INLINE void BAND($name)(const int blocks, int h0, int h1, const real *sums, const real *bias,
+                        real *y)
+{
+    WINDOW($window);
+    SHAPE(X, $X);
+    SHAPE(Y, $Y);
+    BANDS($bands);
+    for (int b = 0; b < blocks; b++)
+        for (int h = h0; h < h1; h++)
+            for (int w = 0; w < YW; w++) {
+                const real *from = sums + (((h - h0) * PITCH + w) * POOL) * GROUP + b * RT_LANES;
+                Vec v = load(from);
+                for (int i = 1; i < POOL * POOL; i++)
+                    v = vmax(v, load(from + (i / POOL * PITCH + i % POOL) * GROUP));
+                v += load(bias + b * RT_LANES);
+                store(AT(Y, y, 0, b, h, w), $epilogue);
+            }
+}
+
+/* A band of rows of x becomes 16-bit numbers in scratch, which stay in the second cache (at most
+ * 1 MiB) while all outputs of the task are made from them, 32 at a time. Rows lie there without a
+ * gap, so a run of 16 pixels goes on in the next row, and what it makes of the pixels between two
+ * rows is dropped. Two runs and two tiles of the kernel give four tiles of sums. The runs' pixels
+ * serve all taps of 32 inputs from the first cache (3 rows of 34 pixels of 64 bytes for 3x3), while
+ * the packed kernel is read in its order from the second. A chunk of rows is summed into scratch,
+ * about 64 KiB, and finished from there. A task is a part of the groups of outputs of a band. */
+KERNEL($name)
+{
+    WINDOW($window);
+    SHAPE(X, $X);
+    SHAPE(Y, $Y);
+    BANDS($bands);
+    enum { COUNT = (H + ROWS - 1) / ROWS, GROUPS = (YB + 1) / 2, TAPS = FEW ? 1 : R * S };
+    const TilePlaces places = {
+        STEPS, FEW ? 1 : R, FEW ? 1 : S, TERMS, (size_t)DH * PITCH * STEP, (size_t)DW * STEP,
+        PLANE, TERM};
+    const int parts = rt_parts(call->run, call->n * COUNT, GROUPS), part = task % parts;
+    const int n = task / parts / COUNT, h0 = task / parts % COUNT * ROWS;
+    const int h1 = h0 + ROWS < H ? h0 + ROWS : H;
+    const real *x = call->in[0], *all_bias = $bias;
+    const uint16_t *kernel = call->in[1];
+    uint16_t *pixels = rt_scratch(call->run);
+    real *sums = (real *)(pixels + TERMS * TERM);
+    RT_TILE_OPEN();
+    TILE($name)(h0, h1, x + (size_t)n * XSIZE, pixels);
+    for (int group = GROUPS * part / parts; group < GROUPS * (part + 1) / parts; group++) {
+        const int b0 = 2 * group, blocks = b0 + 1 < YB ? 2 : 1;
+        const uint16_t *from = kernel + (size_t)group * STEPS * TAPS * TERMS * 2 * TILE_SIZE;
+        real *y = AT(Y, (real *)call->out[0], n, b0, -YT, -YL), bias[GROUP] = {0};
+        for (int k = 0; all_bias && k < GROUP && b0 * RT_LANES + k < YC; k++)
+            bias[k] = all_bias[b0 * RT_LANES + k];
+        for (int b = 0; b < blocks; b++)
+            zero_halo(y + b * YPLANE, h0 / POOL, h1 / POOL, YH, YW, YV, YT, YL, YHP, YWP);
+        for (int h = h0; h < h1; h += CHUNK) {
+            const int end = h + CHUNK < h1 ? h + CHUNK : h1;
+            const int runs = ((end - h) * PITCH - RIGHT + TILE_ROWS - 1) / TILE_ROWS;
+            const uint16_t *at = pixels + (h - h0) * PITCH * STEP;
+            for (int i = 0; i < runs; i += 2) {
+                const uint16_t *a = at + i * TILE_ROWS * STEP;
+                real *to = sums + i * TILE_ROWS * GROUP;
+                if (YB > 1 && blocks > 1 && i + 1 < runs)
+                    sum_tiles(2, 2, places, a, from, to);
+                else if (YB > 1 && blocks > 1)
+                    sum_tiles(1, 2, places, a, from, to);
+                else if (YB % 2 == 1 && i + 1 < runs)
+                    sum_tiles(2, 1, places, a, from, to);
+                else if (YB % 2 == 1)
+                    sum_tiles(1, 1, places, a, from, to);
+            }
+            BAND($name)(blocks, h / POOL, end / POOL, sums, bias, y + YT * YROW + YL * YV);
+        }
+    }
+    RT_TILE_CLOSE();
+}
