@@ -44,6 +44,8 @@
 #define STEP 32       /* products that a tile adds up at once: 16-bit numbers of a row of A */
 #define TILE_ROWS 16  /* pixels in a tile of A */
 #define TILE_SIZE 512 /* 16-bit numbers in a tile */
+#define PIXELS_(name) NAME(name##_pixels) /* a function of one kernel: PIXELS($name) */
+#define PIXELS(name) PIXELS_(name)
 #define split NAME(split)
 #define TilePlaces NAME(TilePlaces)
 #define sum_tiles NAME(sum_tiles)
@@ -107,26 +109,32 @@ INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, cons
 
 //% conv2d_amx
 /* The pixels of x that rows [h0, h1) need, as 16-bit numbers [STEPS][row][pixel][STEP]. */
-INLINE void TILE($name)(int h0, int h1, const real *x, uint16_t *to)
+INLINE void PIXELS($name)(int h0, int h1, const real *x, uint16_t *to)
 {
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
     BANDS($bands);
     enum { ENTRY = FEW ? STEPS * STEP : 0, SPAN = DW == 1 ? S : 1 };
-    for (int row = 0; row < h1 - h0 + BELOW; row++)
-        for (int w = 0; w < PITCH; w++, to += STEP) {
-            real entry[ENTRY + 1] = {0};
-            const real *from = AT(X, x, 0, 0, (h0 + row) * SH - PT, w * SW - PL);
-            for (int tap = 0; FEW && tap < R * S; tap += SPAN)
-                memcpy(entry + tap * XV, from + tap / S * DH * XROW + tap % S * DW * XV,
-                       SPAN * XV * sizeof *entry);
-            for (int i = 0; i < 2 * STEPS; i++) {
-                const int there = FEW || i < XB;
-                split(there ? load(FEW ? entry + i * RT_LANES : from + i * XPLANE) : (Vec){0},
-                      TERMS, to + i / 2 * PLANE + i % 2 * RT_LANES, TERM);
+    for (int step = 0; !FEW && step < STEPS; step++)
+        for (int row = 0; row < h1 - h0 + BELOW; row++) {
+            const real *from = AT(X, x, 0, 2 * step, h0 + row - PT, -PL);
+            const int both = XB % 2 == 0 || 2 * step + 1 < XB;
+            uint16_t *pixel = to + step * PLANE + row * PITCH * STEP;
+            for (int w = 0; w < PITCH; w++, from += XV, pixel += STEP) {
+                split(load(from), TERMS, pixel, TERM);
+                split(both ? load(from + XPLANE) : (Vec){0}, TERMS, pixel + RT_LANES, TERM);
             }
         }
+    for (int i = 0; FEW && i < (h1 - h0) * PITCH; i++, to += STEP) {
+        real entry[ENTRY + 1] = {0};
+        const real *from = AT(X, x, 0, 0, (h0 + i / PITCH) * SH - PT, i % PITCH * SW - PL);
+        for (int tap = 0; tap < R * S; tap += SPAN)
+            memcpy(entry + tap * XV, from + tap / S * DH * XROW + tap % S * DW * XV,
+                   SPAN * XV * sizeof *entry);
+        for (int j = 0; j < ENTRY; j += RT_LANES)
+            split(load(entry + j), TERMS, to + j / STEP * PLANE + j % STEP, TERM);
+    }
 }
 
 /* Rows [h0, h1) of y from their sums: pool, bias, activation. */
@@ -174,7 +182,7 @@ KERNEL($name)
     uint16_t *pixels = rt_scratch(call->run);
     real *sums = (real *)(pixels + TERMS * TERM);
     RT_TILE_OPEN();
-    TILE($name)(h0, h1, x + (size_t)n * XSIZE, pixels);
+    PIXELS($name)(h0, h1, x + (size_t)n * XSIZE, pixels);
     for (int group = GROUPS * part / parts; group < GROUPS * (part + 1) / parts; group++) {
         const int b0 = 2 * group, blocks = b0 + 1 < YB ? 2 : 1;
         const uint16_t *from = kernel + (size_t)group * STEPS * TAPS * TERMS * 2 * TILE_SIZE;
