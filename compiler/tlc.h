@@ -705,6 +705,10 @@ void emit_amx_body(Emit *e, const AmxWindow *w, const Tensor *x, const Tensor *y
 /* For emit_kernel of the node that packs. Of the window only what the packed kernel depends on
  * counts: taps, inputs, outputs, lanes, terms, turned. */
 void emit_amx_pack_body(Emit *e, const AmxWindow *w, const int64_t kernel[4]);
+/* The same for the gradient of its kernel, from x (in[0]) and dy (in[1]). */
+bool amx_dw_serves(const AmxWindow *w);
+size_t amx_dw_scratch(const AmxWindow *w);
+void emit_amx_dw_body(Emit *e, const Node *n, const AmxWindow *w);
 
 /* ==== ops/loss.c ============================================================================== */
 

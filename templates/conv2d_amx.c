@@ -58,16 +58,18 @@ INLINE void split(Vec v, const int terms, uint16_t *to, size_t distance)
     if (terms > 1) *(Bf16 *)(to + distance) = narrow(v - widen(first));
 }
 
-/* Where factors a lie, in 16-bit numbers: rows of STEP, one for each pixel; `row` from one row of
- * taps to the next, `column` from tap to tap, `step` from STEP inputs to the next, `term` between
- * the terms. */
+/* Where factors lie, in 16-bit numbers. A tile of a has rows of STEP; `row` leads from one row of
+ * taps to the next, `column` from tap to tap, `step` to the next STEP products, `term` to the other
+ * term. Tiles of b are read in the order in which they are needed, `next` apart; `block` leads to
+ * the other block, `b_term` to the other term. */
 typedef struct {
     int steps, rows, columns, terms;
-    size_t row, column, step, term;
+    size_t row, column, step, term, next, block, b_term;
 } TilePlaces;
 
-/* Sums of one or two runs of pixels for one or two blocks of outputs: to[pixel][GROUP]. All but a,
- * b and to are constants, and `if` chooses at compile time. */
+/* Products of one or two tiles of a (`runs`) with one or two of b (`blocks`), summed over all steps
+ * and taps: to[16 * runs][GROUP]. All but a, b and to are constants, and `if` chooses at compile
+ * time. */
 INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, const uint16_t *a,
                       const uint16_t *b, float *to)
 {
@@ -78,26 +80,24 @@ INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, cons
     for (int k = 0; k < p.steps; k++)
         for (int r = 0; r < p.rows; r++) {
             const uint16_t *at = a + k * p.step + r * p.row;
-            for (int s = 0; s < p.columns; s++, at += p.column) {
+            for (int s = 0; s < p.columns; s++, at += p.column, b += p.next) {
                 RT_TILE_LOAD(6, b, STEP * 2);
-                if (blocks > 1) RT_TILE_LOAD(7, b + TILE_SIZE, STEP * 2);
+                if (blocks > 1) RT_TILE_LOAD(7, b + p.block, STEP * 2);
                 for (int term = p.terms - 1; term >= 0; term--) { /* a's rest first, then a */
                     RT_TILE_LOAD(4, at + term * p.term, STEP * 2);
                     RT_TILE_DP(0, 4, 6);
                     if (blocks > 1) RT_TILE_DP(1, 4, 7);
-                    if (runs > 1) RT_TILE_LOAD(5, at + term * p.term + TILE_ROWS * STEP, STEP * 2);
+                    if (runs > 1) RT_TILE_LOAD(5, at + term * p.term + TILE_SIZE, STEP * 2);
                     if (runs > 1) RT_TILE_DP(2, 5, 6);
                     if (runs > 1 && blocks > 1) RT_TILE_DP(3, 5, 7);
                 }
-                b += 2 * TILE_SIZE;
                 if (p.terms == 1) continue;
-                RT_TILE_LOAD(6, b, STEP * 2); /* b's rest with a, which is still there */
+                RT_TILE_LOAD(6, b + p.b_term, STEP * 2); /* b's rest with a, which is still there */
                 RT_TILE_DP(0, 4, 6);
-                if (blocks > 1) RT_TILE_LOAD(7, b + TILE_SIZE, STEP * 2);
+                if (blocks > 1) RT_TILE_LOAD(7, b + p.b_term + p.block, STEP * 2);
                 if (blocks > 1) RT_TILE_DP(1, 4, 7);
                 if (runs > 1) RT_TILE_DP(2, 5, 6);
                 if (runs > 1 && blocks > 1) RT_TILE_DP(3, 5, 7);
-                b += 2 * TILE_SIZE;
             }
         }
     RT_TILE_STORE(0, to, GROUP * sizeof *to);
@@ -106,6 +106,20 @@ INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, cons
     if (runs > 1 && blocks > 1)
         RT_TILE_STORE(3, to + TILE_ROWS * GROUP + RT_LANES, GROUP * sizeof *to);
 }
+
+/* The same where runs and blocks are no constants, but 1 or 2, where they can be: what cannot come
+ * of all_runs and all_blocks is no code. */
+#define SUM_TILES(all_runs, all_blocks, runs, blocks, ...)                                         \
+    do {                                                                                           \
+        if ((all_runs) > 1 && (runs) > 1 && (all_blocks) > 1 && (blocks) > 1)                      \
+            sum_tiles(2, 2, __VA_ARGS__);                                                          \
+        else if ((all_blocks) > 1 && (blocks) > 1)                                                 \
+            sum_tiles(1, 2, __VA_ARGS__);                                                          \
+        else if ((all_runs) > 1 && (runs) > 1 && (all_blocks) % 2 == 1)                            \
+            sum_tiles(2, 1, __VA_ARGS__);                                                          \
+        else if ((all_blocks) % 2 == 1)                                                            \
+            sum_tiles(1, 1, __VA_ARGS__);                                                          \
+    } while (0)
 
 //% conv2d_amx
 /* The pixels of x that rows [h0, h1) need, as 16-bit numbers [STEPS][row][pixel][STEP]. */
@@ -171,9 +185,17 @@ KERNEL($name)
     SHAPE(Y, $Y);
     BANDS($bands);
     enum { COUNT = (H + ROWS - 1) / ROWS, GROUPS = (YB + 1) / 2, TAPS = FEW ? 1 : R * S };
-    const TilePlaces places = {
-        STEPS, FEW ? 1 : R, FEW ? 1 : S, TERMS, (size_t)DH * PITCH * STEP, (size_t)DW * STEP,
-        PLANE, TERM};
+    const TilePlaces places = {.steps = STEPS,
+                               .rows = FEW ? 1 : R,
+                               .columns = FEW ? 1 : S,
+                               .terms = TERMS,
+                               .row = (size_t)DH * PITCH * STEP,
+                               .column = (size_t)DW * STEP,
+                               .step = PLANE,
+                               .term = TERM,
+                               .next = TERMS * 2 * TILE_SIZE,
+                               .block = TILE_SIZE,
+                               .b_term = 2 * TILE_SIZE};
     const int parts = rt_parts(call->run, call->n * COUNT, GROUPS), part = task % parts;
     const int n = task / parts / COUNT, h0 = task / parts % COUNT * ROWS;
     const int h1 = h0 + ROWS < H ? h0 + ROWS : H;
@@ -195,19 +217,10 @@ KERNEL($name)
             const int end = h + CHUNK < h1 ? h + CHUNK : h1;
             const int runs = ((end - h) * PITCH - RIGHT + TILE_ROWS - 1) / TILE_ROWS;
             const uint16_t *at = pixels + (h - h0) * PITCH * STEP;
-            for (int i = 0; i < runs; i += 2) {
-                const uint16_t *a = at + i * TILE_ROWS * STEP;
-                real *to = sums + i * TILE_ROWS * GROUP;
-                if (YB > 1 && blocks > 1 && i + 1 < runs)
-                    sum_tiles(2, 2, places, a, from, to);
-                else if (YB > 1 && blocks > 1)
-                    sum_tiles(1, 2, places, a, from, to);
-                else if (YB % 2 == 1 && i + 1 < runs)
-                    sum_tiles(2, 1, places, a, from, to);
-                else if (YB % 2 == 1)
-                    sum_tiles(1, 1, places, a, from, to);
-            }
-            BAND($name)(blocks, h / POOL, end / POOL, sums, bias, y + YT * YROW + YL * YV);
+            for (int i = 0; i < runs; i += 2)
+                SUM_TILES(2, YB, runs - i, blocks, places, at + i * TILE_ROWS * STEP, from,
+                          sums + i * TILE_ROWS * GROUP);
+            BAND($name)(blocks, h / POOL, end / POOL, sums, bias, y);
         }
     }
     RT_TILE_CLOSE();

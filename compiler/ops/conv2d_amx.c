@@ -75,6 +75,48 @@ int64_t amx_packed_count(const AmxWindow *w)
     return ceil_div(w->outputs, GROUP) * steps_of(w) * taps * w->terms * STEP * GROUP / 2;
 }
 
+/* ---- The kernel's gradient ------------------------------------------------------------------- */
+
+/* As PIXEL_PAIRS in the template: bytes of both copies of x, of dy, and of the sums. */
+static size_t pair_bytes(const AmxWindow *w, int64_t rows)
+{
+    const int64_t below = (w->taps[0] - 1) * w->dilation[0];
+    const int64_t right = (w->taps[1] - 1) * w->dilation[1];
+    const int64_t pitch = round_up(w->width + right, 2);
+    const int64_t steps = ceil_div(rows * pitch, STEP);
+    const int64_t pairs = (steps * STEP + below * pitch + right + 2) / 2;
+    return (size_t)(w->terms * (4 * pairs * STEP + steps * STEP * GROUP) * 2);
+}
+
+static int64_t pair_rows(const AmxWindow *w)
+{
+    int64_t rows = w->height;
+    while (rows > 1 && pair_bytes(w, rows) > BAND_BYTES / 2) rows--;
+    return ceil_div(w->height, ceil_div(w->height, rows));
+}
+
+size_t amx_dw_scratch(const AmxWindow *w)
+{
+    const int64_t sums = ceil_div(w->outputs, GROUP) * w->taps[0] * w->taps[1] + 1;
+    return pair_bytes(w, pair_rows(w)) + (size_t)(sums * GROUP * GROUP) * sizeof(float);
+}
+
+bool amx_dw_serves(const AmxWindow *w)
+{
+    return w->terms > 0 && w->strides[0] == 1 && w->strides[1] == 1 &&
+           amx_dw_scratch(w) <= SCRATCH_BYTES;
+}
+
+/* ---- Bodies of kernels ----------------------------------------------------------------------- */
+
+static void set_window(Emit *e, const AmxWindow *w)
+{
+    set(e, "$window", "%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld", (long long)w->taps[0],
+        (long long)w->taps[1], (long long)w->strides[0], (long long)w->strides[1],
+        (long long)w->dilation[0], (long long)w->dilation[1], (long long)w->before[0],
+        (long long)w->before[1]);
+}
+
 static void need_tiles(Emit *e)
 {
     need_section(e, "lanes");
@@ -89,10 +131,7 @@ void emit_amx_body(Emit *e, const AmxWindow *w, const Tensor *x, const Tensor *y
 {
     const Bands b = cut_bands(w);
     need_tiles(e);
-    set(e, "$window", "%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld", (long long)w->taps[0],
-        (long long)w->taps[1], (long long)w->strides[0], (long long)w->strides[1],
-        (long long)w->dilation[0], (long long)w->dilation[1], (long long)w->before[0],
-        (long long)w->before[1]);
+    set_window(e, w);
     set_shape(e, "$X", x);
     set_shape(e, "$Y", y);
     set(e, "$bands", "%d, %d, %lld, %lld", w->pool, w->terms, (long long)b.rows,
@@ -115,4 +154,19 @@ void emit_amx_pack_body(Emit *e, const AmxWindow *w, const int64_t kernel[4])
     set(e, "$terms", "%d", w->terms);
     emit_body(e, LEVEL_AMX, "conv2d_amx_pack",
               format("%lld", (long long)(ceil_div(w->outputs, GROUP) * steps_of(w))));
+}
+
+void emit_amx_dw_body(Emit *e, const Node *n, const AmxWindow *w)
+{
+    need_tiles(e);
+    need_level_section(e, LEVEL_AMX, "pixel_pairs");
+    set_gradient(e, n, 2);
+    set_window(e, w);
+    set_shape(e, "$X", n->in[0]);
+    set_shape(e, "$Y", n->in[1]);
+    set(e, "$bands", "%d, %lld", w->terms, (long long)pair_rows(w));
+    const int pairs = (blocks_of(n->in[0]) + 1) / 2;
+    emit_body(
+        e, LEVEL_AMX, "conv2d_dw_amx",
+        format("%d * rt_parts(r, %d, %lld)", pairs, pairs, (long long)ceil_div(w->outputs, GROUP)));
 }
