@@ -676,40 +676,6 @@ void add_bias_grad(Graph *g, Node *n, Tensor *bias);
  * on. Call it before other placeholders are set. */
 void set_gradient(Emit *e, const Node *n, int first);
 
-/* ==== ops/conv2d_amx.c ======================================================================== */
-
-/* A convolution, forward or turned, as its body for level amx depends on it: height first, then
- * width. */
-typedef struct {
-    int64_t taps[2], strides[2], dilation[2], before[2];
-    int64_t inputs, outputs; /* channels */
-    int64_t height, width;   /* of the results, before the pool */
-    int lanes;               /* of x */
-    int pool;                /* of the windows that follow, 2 for 2x2 with strides 2, or 1 */
-    int terms;               /* 16-bit numbers that stand for one: terms_of(precision) */
-    bool turned;             /* the kernel is: inputs are its K */
-} AmxWindow;
-
-static inline int terms_of(Precision p)
-{
-    return p == PRECISION_MEDIUM ? 1 : p == PRECISION_HIGH ? 2 : 0;
-}
-
-bool amx_serves(const AmxWindow *w); /* false too if the precision allows no such numbers */
-int64_t amx_packed_count(const AmxWindow *w); /* of the packed kernel, in floats */
-size_t amx_scratch(const AmxWindow *w);
-/* For emit_kernel of a convolution of call->in[0] by the packed kernel call->in[1], which follows.
- * `epilogue` is an expression of v, of a function that never falls: it comes after the pool. */
-void emit_amx_body(Emit *e, const AmxWindow *w, const Tensor *x, const Tensor *y, const char *bias,
-                   const char *epilogue);
-/* For emit_kernel of the node that packs. Of the window only what the packed kernel depends on
- * counts: taps, inputs, outputs, lanes, terms, turned. */
-void emit_amx_pack_body(Emit *e, const AmxWindow *w, const int64_t kernel[4]);
-/* The same for the gradient of its kernel, from x (in[0]) and dy (in[1]). */
-bool amx_dw_serves(const AmxWindow *w);
-size_t amx_dw_scratch(const AmxWindow *w);
-void emit_amx_dw_body(Emit *e, const Node *n, const AmxWindow *w);
-
 /* ==== ops/loss.c ============================================================================== */
 
 /* The loss (N, 1) of each picture, as phase->loss says. Works from logits where Keras on TensorFlow

@@ -33,39 +33,39 @@
 #define PIXEL_PAIRS(...) PIXEL_PAIRS_(__VA_ARGS__)
 #define GRADIENTS_(name) NAME(name##_gradients) /* a function of one kernel: GRADIENTS($name) */
 #define GRADIENTS(name) GRADIENTS_(name)
-#define Wide NAME(Wide)
+#define Pairs NAME(Pairs)
 #define pair NAME(pair)
 #define store_pair NAME(store_pair)
 #define transpose NAME(transpose)
 
-typedef uint32_t Wide __attribute__((vector_size(sizeof(Vec)), aligned(4), may_alias));
+typedef uint32_t Pairs __attribute__((vector_size(sizeof(Vec)), aligned(4), may_alias));
 
-INLINE Wide pair(Bf16 a, Bf16 b)
+INLINE Pairs pair(Bf16 a, Bf16 b)
 {
-    return __builtin_convertvector(a, Wide) | __builtin_convertvector(b, Wide) << 16;
+    return __builtin_convertvector(a, Pairs) | __builtin_convertvector(b, Pairs) << 16;
 }
 
 /* Pairs of 16-bit numbers of two pixels, one for each channel; their rests `distance` behind. */
 INLINE void store_pair(Vec a, Vec b, const int terms, uint16_t *to, size_t distance)
 {
     const Bf16 a16 = narrow(a), b16 = narrow(b);
-    *(Wide *)to = pair(a16, b16);
-    if (terms > 1) *(Wide *)(to + distance) = pair(narrow(a - widen(a16)), narrow(b - widen(b16)));
+    *(Pairs *)to = pair(a16, b16);
+    if (terms > 1) *(Pairs *)(to + distance) = pair(narrow(a - widen(a16)), narrow(b - widen(b16)));
 }
 
 /* Rows become columns, of 16 x 16 pairs or floats: blocks of 1, 2, 4, 8 change places. */
-INLINE void transpose(Wide rows[16])
+INLINE void transpose(Pairs rows[16])
 {
 #ifdef RT_HAS_BF16_INSTRUCTIONS
-    const Wide lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const Pairs lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     UNROLL for (int size = 1; size < 16; size *= 2)
     {
-        const Wide left = lane + (lane & size) * (16 / size - 1), right = left + size;
+        const Pairs left = lane + (lane & size) * (16 / size - 1), right = left + size;
         UNROLL for (int i = 0; i < 16; i++)
         {
             if (i & size) continue;
-            const Wide other = rows[i + size];
-            Wide upper = rows[i], lower = upper;
+            const Pairs other = rows[i + size];
+            Pairs upper = rows[i], lower = upper;
             __asm__("vpermt2d %2, %1, %0" : "+v"(upper) : "v"(left), "v"(other));
             __asm__("vpermt2d %2, %1, %0" : "+v"(lower) : "v"(right), "v"(other));
             rows[i] = upper;
@@ -121,7 +121,7 @@ INLINE void GRADIENTS($name)(const int blocks, int lines, const real *dy, uint16
             store_pair(a, b, TERMS, tile + j * STEP, Y_TERM);
         }
         for (int term = 0; term < TERMS; term++) {
-            Wide rows[16], *stored = (Wide *)(tile + term * Y_TERM);
+            Pairs rows[16], *stored = (Pairs *)(tile + term * Y_TERM);
             UNROLL for (int j = 0; j < 16; j++) rows[j] = stored[j];
             transpose(rows);
             UNROLL for (int j = 0; j < 16; j++) stored[j] = rows[j];
@@ -181,10 +181,10 @@ KERNEL($name)
         const size_t count = YC - group * GROUP < GROUP ? YC - group * GROUP : GROUP;
         const real *all = sums + (size_t)(i / planes) * SQUARE + i % planes * RT_LANES;
         for (int j = 0; j < (int)count; j += RT_LANES) {
-            Wide rows[16];
-            UNROLL for (int k = 0; k < 16; k++) rows[k] = *(const Wide *)(all + (j + k) * GROUP);
+            Pairs rows[16];
+            UNROLL for (int k = 0; k < 16; k++) rows[k] = *(const Pairs *)(all + (j + k) * GROUP);
             transpose(rows);
-            UNROLL for (int k = 0; k < 16; k++) * (Wide *)(sum + k * GROUP + j) = rows[k];
+            UNROLL for (int k = 0; k < 16; k++) * (Pairs *)(sum + k * GROUP + j) = rows[k];
         }
         for (int k = 0; k < XV && c + k < XC; k++) {
             const real *g = sum + k * GROUP;

@@ -158,23 +158,37 @@ static void infer_conv2d(Node *n)
     set_picture(n, h.count, w.count, attr_int(n, "filters"));
 }
 
-/* x in `lanes` with the halo that the windows reach into, the kernel packed. */
+/* x in `lanes` with the halo that the windows reach into, the kernel packed, which has room for
+ * `least` numbers. */
+static void select_direct(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant,
+                          int64_t least)
+{
+    const int64_t *kernel = n->in[1]->dims;
+    const int64_t outputs = kernel[variant & TURNED ? 2 : 3],
+                  inputs = kernel[variant & TURNED ? 3 : 2];
+    const int64_t count = ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, lanes) *
+                          lanes * kernel[0] * kernel[1];
+    const Layout layout = {lanes, (int)h->before, (int)after(h), (int)w->before, (int)after(w)};
+    want_layout(g, n, 0, layout, false);
+    n->out[0]->layout = (Layout){.lanes = LANES};
+    n->variant = variant;
+    pack_weight(g, n, 1, &op_conv2d_pack, count < least ? least : count);
+}
+
 static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant)
 {
     const int64_t *kernel = n->in[1]->dims;
     const int64_t outputs = kernel[variant == TURNED ? 2 : 3],
                   inputs = kernel[variant == TURNED ? 3 : 2];
-    if (winograd_pays(h, w, inputs, outputs)) {
+    const bool winograd = winograd_pays(h, w, inputs, outputs);
+    const AmxSum amx = amx_sum(g->model, n, h, w, kernel, lanes, variant == TURNED);
+    const bool by_amx = amx_pays(&amx, winograd);
+    if (by_amx) variant |= AMX;
+    if (winograd)
         select_winograd(g, n, h, w, variant | WINOGRAD);
-        return;
-    }
-    const Layout layout = {lanes, (int)h->before, (int)after(h), (int)w->before, (int)after(w)};
-    want_layout(g, n, 0, layout, false);
-    n->out[0]->layout = (Layout){.lanes = LANES};
-    n->variant = variant;
-    pack_weight(g, n, 1, &op_conv2d_pack,
-                ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, lanes) * lanes *
-                    kernel[0] * kernel[1]);
+    else
+        select_direct(g, n, h, w, lanes, variant, by_amx ? amx_packed_count(&amx) : 0);
+    if (by_amx && n->scratch < amx_scratch(&amx)) n->scratch = amx_scratch(&amx);
 }
 
 static void select_conv2d(Graph *g, Node *n)
@@ -232,6 +246,11 @@ const char *window_name(const char *stem, const Axis *h, const Axis *w, const Te
 static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
+    if (n->variant & AMX) {
+        const int64_t *kernel = n->in[1]->producer->in[0]->dims;
+        const AmxSum amx = amx_sum(e->m, n, h, w, kernel, x->layout.lanes, n->variant & TURNED);
+        emit_amx_body(e, n, &amx);
+    }
     if (n->variant & WINOGRAD) {
         emit_winograd(e, n, h, w);
         return;
@@ -354,15 +373,20 @@ static void select_dw(Graph *g, Node *n)
 {
     const Tensor *x = n->in[0];
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
-    if (winograd_pays(&h, &w, x->dims[3], n->in[1]->dims[3])) {
+    const bool winograd = winograd_pays(&h, &w, x->dims[3], n->in[1]->dims[3]);
+    const int lanes = input_lanes(x->dims[3]);
+    if (winograd) {
         select_winograd_dw(g, n, &h, &w);
-        return;
+    } else {
+        want_layout(g, n, 0,
+                    (Layout){lanes, (int)h.before, (int)after(&h), (int)w.before, (int)after(&w)},
+                    false);
+        want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
     }
-    want_layout(g, n, 0,
-                (Layout){input_lanes(x->dims[3]), (int)h.before, (int)after(&h), (int)w.before,
-                         (int)after(&w)},
-                false);
-    want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
+    const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes, false);
+    if (!amx_dw_pays(&amx, winograd)) return;
+    n->variant |= AMX;
+    if (n->scratch < amx_dw_scratch(&amx)) n->scratch = amx_dw_scratch(&amx);
 }
 
 enum { MOST_TAPS = 25 }; /* of one task: their sums fit into the first cache */
@@ -371,6 +395,11 @@ static void emit_dw(Emit *e, const Node *n)
 {
     const Tensor *x = n->in[0], *dy = n->in[1];
     const Axis h = axis_of(n, height_of(x), 0), w = axis_of(n, width_of(x), 1);
+    if (n->variant & AMX) {
+        const int64_t kernel[] = {h.taps, w.taps, channels_of(x), channels_of(dy)};
+        const AmxSum amx = amx_sum(e->m, n, &h, &w, kernel, x->layout.lanes, false);
+        emit_amx_dw_body(e, n, &amx);
+    }
     if (n->variant & WINOGRAD) {
         emit_winograd_dw(e, n, &h, &w);
         return;
@@ -410,9 +439,10 @@ static void emit_stretch(Emit *e, const Node *n)
 static void emit_pack(Emit *e, const Node *n)
 {
     const int64_t *d = n->in[0]->dims;
-    const bool turned = n->variant == TURNED;
+    const bool turned = n->variant & TURNED;
     const int64_t outputs = d[turned ? 2 : 3], inputs = d[turned ? 3 : 2];
     const int64_t lanes = turned ? LANES : input_lanes(inputs);
+    if (n->variant & AMX) emit_amx_pack_body(e, n, (int)lanes);
     need_windows(e);
     set(e, "$kernel", "%lld, %lld, %lld, %lld", (long long)d[0], (long long)d[1], (long long)d[2],
         (long long)d[3]);

@@ -1,6 +1,6 @@
 /* conv2d_amx.c: convolution by AMX's tiles of 16-bit products, as another body of whatever kernel
  * serves the lower levels. Stride 1, or few inputs; any window. */
-#include "tlc.h"
+#include "conv2d.h"
 
 enum {
     STEP = 32,        /* products that a tile adds up at once */
@@ -17,6 +17,23 @@ enum {
     SCRATCH_BYTES = 4 << 20 /* of a thread: more is left to other kernels */
 };
 
+AmxSum amx_sum(const Model *m, const Node *n, const Axis *h, const Axis *w, const int64_t kernel[4],
+               int lanes, bool turned)
+{
+    return (AmxSum){.h = *h,
+                    .w = *w,
+                    .inputs = kernel[turned ? 3 : 2],
+                    .outputs = kernel[turned ? 2 : 3],
+                    .lanes = lanes,
+                    .pool = n->pooled ? 2 : 1,
+                    .terms = m->precision == PRECISION_MEDIUM ? 1
+                             : m->precision == PRECISION_HIGH ? 2
+                                                              : 0,
+                    .turned = turned};
+}
+
+/* ---- Sums ------------------------------------------------------------------------------------ */
+
 /* How a convolution is cut, as BANDS in the template. */
 typedef struct {
     int64_t steps, pitch, below, rows, chunk, count;
@@ -27,94 +44,96 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t round_up(int64_t a, int64_t to) { return ceil_div(a, to) * to; }
 
-static bool is_few(const AmxWindow *w) { return w->lanes < LANES; }
+static bool is_few(const AmxSum *a) { return a->lanes < LANES; }
 
-static int64_t steps_of(const AmxWindow *w)
+static int64_t steps_of(const AmxSum *a)
 {
-    const int64_t taps = is_few(w) ? w->taps[0] * w->taps[1] : 1;
-    return ceil_div(taps * round_up(w->inputs, w->lanes), STEP);
+    const int64_t taps = is_few(a) ? a->h.taps * a->w.taps : 1;
+    return ceil_div(taps * round_up(a->inputs, a->lanes), STEP);
 }
 
-static size_t band_bytes(const AmxWindow *w, const Bands *b, int64_t rows)
+static size_t band_bytes(const AmxSum *a, const Bands *b, int64_t rows)
 {
-    return (size_t)(w->terms * b->steps * ((rows + b->below) * b->pitch + TILE_ROWS) * STEP * 2);
+    return (size_t)(a->terms * b->steps * ((rows + b->below) * b->pitch + TILE_ROWS) * STEP * 2);
 }
 
-static Bands cut_bands(const AmxWindow *w)
+static Bands cut_bands(const AmxSum *a)
 {
-    const int64_t height = w->height / w->pool * w->pool, width = w->width / w->pool * w->pool;
-    Bands b = {.steps = steps_of(w), .pitch = width, .count = height / BAND_LENGTH};
-    if (!is_few(w)) {
-        b.below = (w->taps[0] - 1) * w->dilation[0];
-        b.pitch += (w->taps[1] - 1) * w->dilation[1];
+    const int64_t height = a->h.count / a->pool * a->pool, width = a->w.count / a->pool * a->pool;
+    Bands b = {.steps = steps_of(a), .pitch = width, .count = height / BAND_LENGTH};
+    if (!is_few(a)) {
+        b.below = (a->h.taps - 1) * a->h.dilation;
+        b.pitch += (a->w.taps - 1) * a->w.dilation;
     }
     if (b.count > MOST_BANDS) b.count = MOST_BANDS;
     if (b.count < 1) b.count = 1;
-    b.rows = round_up(ceil_div(height, b.count), w->pool);
-    while (b.rows > w->pool && band_bytes(w, &b, b.rows) > BAND_BYTES) b.rows -= w->pool;
+    b.rows = round_up(ceil_div(height, b.count), a->pool);
+    while (b.rows > a->pool && band_bytes(a, &b, b.rows) > BAND_BYTES) b.rows -= a->pool;
     b.count = ceil_div(height, b.rows);
-    const int64_t most = b.pitch * w->pool < CHUNK_PIXELS ? CHUNK_PIXELS / b.pitch : w->pool;
-    b.chunk = round_up(ceil_div(b.rows, ceil_div(b.rows, most)), w->pool);
+    const int64_t most = b.pitch * a->pool < CHUNK_PIXELS ? CHUNK_PIXELS / b.pitch : a->pool;
+    b.chunk = round_up(ceil_div(b.rows, ceil_div(b.rows, most)), a->pool);
     b.scratch =
-        band_bytes(w, &b, b.rows) + (size_t)(b.chunk * b.pitch + TILE_ROWS) * GROUP * sizeof(float);
+        band_bytes(a, &b, b.rows) + (size_t)(b.chunk * b.pitch + TILE_ROWS) * GROUP * sizeof(float);
     return b;
 }
 
-bool amx_serves(const AmxWindow *w)
+size_t amx_scratch(const AmxSum *a) { return cut_bands(a).scratch; }
+
+/* One product a number is always worth it; three of them need as long as Winograd's sums in fp32,
+ * which are more exact. */
+bool amx_pays(const AmxSum *a, bool winograd)
 {
-    const bool dense = w->strides[0] == 1 && w->strides[1] == 1;
-    return w->terms > 0 && (dense || is_few(w)) && w->height >= w->pool && w->width >= w->pool &&
-           amx_scratch(w) <= SCRATCH_BYTES;
+    const bool dense = a->h.stride == 1 && a->w.stride == 1;
+    return a->terms > 0 && !(winograd && a->terms > 1) && (dense || is_few(a)) &&
+           amx_scratch(a) <= SCRATCH_BYTES;
 }
 
-size_t amx_scratch(const AmxWindow *w) { return cut_bands(w).scratch; }
-
-int64_t amx_packed_count(const AmxWindow *w)
+int64_t amx_packed_count(const AmxSum *a)
 {
-    const int64_t taps = is_few(w) ? 1 : w->taps[0] * w->taps[1];
-    return ceil_div(w->outputs, GROUP) * steps_of(w) * taps * w->terms * STEP * GROUP / 2;
+    const int64_t taps = is_few(a) ? 1 : a->h.taps * a->w.taps;
+    return ceil_div(a->outputs, GROUP) * steps_of(a) * taps * a->terms * STEP * GROUP / 2;
 }
 
 /* ---- The kernel's gradient ------------------------------------------------------------------- */
 
 /* As PIXEL_PAIRS in the template: bytes of both copies of x, of dy, and of the sums. */
-static size_t pair_bytes(const AmxWindow *w, int64_t rows)
+static size_t pair_bytes(const AmxSum *a, int64_t rows)
 {
-    const int64_t below = (w->taps[0] - 1) * w->dilation[0];
-    const int64_t right = (w->taps[1] - 1) * w->dilation[1];
-    const int64_t pitch = round_up(w->width + right, 2);
+    const int64_t below = (a->h.taps - 1) * a->h.dilation;
+    const int64_t right = (a->w.taps - 1) * a->w.dilation;
+    const int64_t pitch = round_up(a->w.count + right, 2);
     const int64_t steps = ceil_div(rows * pitch, STEP);
     const int64_t pairs = (steps * STEP + below * pitch + right + 2) / 2;
-    return (size_t)(w->terms * (4 * pairs * STEP + steps * STEP * GROUP) * 2);
+    return (size_t)(a->terms * (4 * pairs * STEP + steps * STEP * GROUP) * 2);
 }
 
-static int64_t pair_rows(const AmxWindow *w)
+static int64_t pair_rows(const AmxSum *a)
 {
-    int64_t rows = w->height;
-    while (rows > 1 && pair_bytes(w, rows) > BAND_BYTES / 2) rows--;
-    return ceil_div(w->height, ceil_div(w->height, rows));
+    int64_t rows = a->h.count;
+    while (rows > 1 && pair_bytes(a, rows) > BAND_BYTES / 2) rows--;
+    return ceil_div(a->h.count, ceil_div(a->h.count, rows));
 }
 
-size_t amx_dw_scratch(const AmxWindow *w)
+size_t amx_dw_scratch(const AmxSum *a)
 {
-    const int64_t sums = ceil_div(w->outputs, GROUP) * w->taps[0] * w->taps[1] + 1;
-    return pair_bytes(w, pair_rows(w)) + (size_t)(sums * GROUP * GROUP) * sizeof(float);
+    const int64_t sums = ceil_div(a->outputs, GROUP) * a->h.taps * a->w.taps + 1;
+    return pair_bytes(a, pair_rows(a)) + (size_t)(sums * GROUP * GROUP) * sizeof(float);
 }
 
-bool amx_dw_serves(const AmxWindow *w)
+bool amx_dw_pays(const AmxSum *a, bool winograd)
 {
-    return w->terms > 0 && w->strides[0] == 1 && w->strides[1] == 1 &&
-           amx_dw_scratch(w) <= SCRATCH_BYTES;
+    return a->terms > 0 && !(winograd && a->terms > 1) && a->h.stride == 1 && a->w.stride == 1 &&
+           amx_dw_scratch(a) <= SCRATCH_BYTES;
 }
 
 /* ---- Bodies of kernels ----------------------------------------------------------------------- */
 
-static void set_window(Emit *e, const AmxWindow *w)
+static void set_window(Emit *e, const AmxSum *a)
 {
-    set(e, "$window", "%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld", (long long)w->taps[0],
-        (long long)w->taps[1], (long long)w->strides[0], (long long)w->strides[1],
-        (long long)w->dilation[0], (long long)w->dilation[1], (long long)w->before[0],
-        (long long)w->before[1]);
+    set(e, "$window", "%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld", (long long)a->h.taps,
+        (long long)a->w.taps, (long long)a->h.stride, (long long)a->w.stride,
+        (long long)a->h.dilation, (long long)a->w.dilation, (long long)a->h.before,
+        (long long)a->w.before);
 }
 
 static void need_tiles(Emit *e)
@@ -126,47 +145,48 @@ static void need_tiles(Emit *e)
     need_level_section(e, LEVEL_AMX, "tiles");
 }
 
-void emit_amx_body(Emit *e, const AmxWindow *w, const Tensor *x, const Tensor *y, const char *bias,
-                   const char *epilogue)
+void emit_amx_body(Emit *e, const Node *n, const AmxSum *a)
 {
-    const Bands b = cut_bands(w);
+    const Bands b = cut_bands(a);
     need_tiles(e);
-    set_window(e, w);
-    set_shape(e, "$X", x);
-    set_shape(e, "$Y", y);
-    set(e, "$bands", "%d, %d, %lld, %lld", w->pool, w->terms, (long long)b.rows,
+    need_section(e, "activations");
+    set_window(e, a);
+    set_shape(e, "$X", n->in[0]);
+    set_shape(e, "$Y", n->out[0]);
+    set(e, "$bands", "%d, %d, %lld, %lld", a->pool, a->terms, (long long)b.rows,
         (long long)b.chunk);
-    set(e, "$bias", "%s", bias);
-    set(e, "$epilogue", "%s", epilogue);
-    const int count = (int)b.count;
+    set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
+    set(e, "$epilogue", n->fused ? "NAME(act_%s)(v)" : "v", n->fused);
     emit_body(e, LEVEL_AMX, "conv2d_amx",
-              format("n * %d * rt_parts(r, n * %d, %lld)", count, count,
-                     (long long)ceil_div(w->outputs, GROUP)));
+              format("rt_tasks(r, n * %lld, %lld)", (long long)b.count,
+                     (long long)ceil_div(a->outputs, GROUP)));
 }
 
-void emit_amx_pack_body(Emit *e, const AmxWindow *w, const int64_t kernel[4])
-{
-    need_tiles(e);
-    set(e, "$kernel", "%lld, %lld, %lld, %lld", (long long)kernel[0], (long long)kernel[1],
-        (long long)kernel[2], (long long)kernel[3]);
-    set(e, "$lanes", "%d", w->lanes);
-    set(e, "$turned", "%d", w->turned);
-    set(e, "$terms", "%d", w->terms);
-    emit_body(e, LEVEL_AMX, "conv2d_amx_pack",
-              format("%lld", (long long)(ceil_div(w->outputs, GROUP) * steps_of(w))));
-}
-
-void emit_amx_dw_body(Emit *e, const Node *n, const AmxWindow *w)
+void emit_amx_dw_body(Emit *e, const Node *n, const AmxSum *a)
 {
     need_tiles(e);
     need_level_section(e, LEVEL_AMX, "pixel_pairs");
     set_gradient(e, n, 2);
-    set_window(e, w);
+    set_window(e, a);
     set_shape(e, "$X", n->in[0]);
     set_shape(e, "$Y", n->in[1]);
-    set(e, "$bands", "%d, %lld", w->terms, (long long)pair_rows(w));
-    const int pairs = (blocks_of(n->in[0]) + 1) / 2;
-    emit_body(
-        e, LEVEL_AMX, "conv2d_dw_amx",
-        format("%d * rt_parts(r, %d, %lld)", pairs, pairs, (long long)ceil_div(w->outputs, GROUP)));
+    set(e, "$bands", "%d, %lld", a->terms, (long long)pair_rows(a));
+    emit_body(e, LEVEL_AMX, "conv2d_dw_amx",
+              format("rt_tasks(r, %d, %lld)", (blocks_of(n->in[0]) + 1) / 2,
+                     (long long)ceil_div(a->outputs, GROUP)));
+}
+
+void emit_amx_pack_body(Emit *e, const Node *n, int lanes)
+{
+    const int64_t *d = n->in[0]->dims;
+    const AmxSum a = amx_sum(e->m, n, &(Axis){.taps = d[0]}, &(Axis){.taps = d[1]}, d, lanes,
+                             n->variant & TURNED);
+    need_tiles(e);
+    set(e, "$kernel", "%lld, %lld, %lld, %lld", (long long)d[0], (long long)d[1], (long long)d[2],
+        (long long)d[3]);
+    set(e, "$lanes", "%d", lanes);
+    set(e, "$turned", "%d", a.turned);
+    set(e, "$terms", "%d", a.terms);
+    emit_body(e, LEVEL_AMX, "conv2d_amx_pack",
+              format("%lld", (long long)(ceil_div(a.outputs, GROUP) * steps_of(&a))));
 }
