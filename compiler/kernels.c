@@ -125,24 +125,32 @@ void emit_body(Emit *e, int level, const char *section, const char *tasks)
 }
 
 /* The section; with the other body, if there is one. */
-static const char *fill_bodies(Emit *e, const char *section, const char **tasks)
+static const char *fill_bodies(Emit *e, const char *section)
 {
     const char *text = fill_section(e, section);
     if (!e->body) return text;
     Text both = {0};
     add_text(&both, "#if LEVEL >= %d\n%s#else\n%s#endif\n", e->body_level, e->body, text);
-    *tasks = format("k->level >= %d ? %s : %s", e->body_level, e->body_tasks, *tasks);
-    e->body = NULL;
     return both.data;
+}
+
+/* Of the body that the level has. */
+static void print_tasks(Emit *e, size_t *column, const char *tasks)
+{
+    if (e->body && strcmp(e->body_tasks, tasks) != 0)
+        print_piece(e, column, format("k->level >= %d ? %s :", e->body_level, e->body_tasks));
+    print_piece(e, column, format("%s,", tasks));
+    e->body = NULL;
 }
 
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks)
 {
-    Kernel *k = find_kernel(e, fill_bodies(e, section, &tasks), name);
+    Kernel *k = find_kernel(e, fill_bodies(e, section), name);
     note_service(k, n);
     e->call_count++;
     size_t column = 0;
-    print_piece(e, &column, format("    CALL(%s, %s,", k->name, tasks));
+    print_piece(e, &column, format("    CALL(%s,", k->name));
+    print_tasks(e, &column, tasks);
     print_operands(e, &column, "IN", n->in, n->in_count, n->out_count ? ")," : "));");
     print_operands(e, &column, "OUT", n->out, n->out_count, "));");
     if (n->out_count > 0) {

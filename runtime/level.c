@@ -60,8 +60,8 @@ RtLevel rt_level(void)
                    wanted, level_names[best]);
         return (RtLevel)level;
     }
-    rt_die(RT_USAGE, NULL, "TLC_LEVEL=%s: not a level; levels are generic, avx2, avx512, avx512_bf16, amx",
-           wanted);
+    rt_die(RT_USAGE, NULL,
+           "TLC_LEVEL=%s: not a level; levels are generic, avx2, avx512, avx512_bf16, amx", wanted);
 }
 
 const char *rt_level_name(RtLevel level) { return level_names[level]; }

@@ -35,9 +35,9 @@ enum { RT_LANES = 16 }; /* channels in a block of the blocked layout [n][C/16][H
 
 /* ---- ISA levels (level.c) -------------------------------------------------------------------- */
 
-/* Kernels are compiled once a level; the highest that CPU, OS and file have is used, or the one that
- * TLC_LEVEL=generic|avx2|avx512|avx512_bf16|amx names, if the machine has it (exit 2 if not). A file
- * holds the levels of 16-bit arithmetic only if its model's precision lets it use them. */
+/* Kernels are compiled once a level; the highest that CPU, OS and file have is used, or the one
+ * that TLC_LEVEL=generic|avx2|avx512|avx512_bf16|amx names, if the machine has it (exit 2 if not).
+ * A file holds the levels of 16-bit arithmetic only if its model's precision lets it use them. */
 typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS } RtLevel;
 
 #if defined __x86_64__ && !defined RT_DOUBLE
@@ -56,10 +56,10 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
 
 /* ---- Tiles (level amx) ----------------------------------------------------------------------- */
 
-/* Eight registers of 16 rows of 64 bytes. C += A * B takes A as 16 rows of 32 16-bit numbers, B as 16
- * rows of 16 pairs, a pair being what two neighbours of a row of A are multiplied with, C as 16 x 16
- * floats. Numbers of tiles must be literals. A task that uses tiles begins with RT_TILE_OPEN and ends
- * with RT_TILE_CLOSE.
+/* Eight registers of 16 rows of 64 bytes. C += A * B takes A as 16 rows of 32 16-bit numbers, B as
+ * 16 rows of 16 pairs, a pair being what two neighbours of a row of A are multiplied with, C as 16
+ * x 16 floats. Numbers of tiles must be literals. A task that uses tiles begins with RT_TILE_OPEN
+ * and ends with RT_TILE_CLOSE.
  *
  * Tests on machines without AMX build file and library with -DRT_AMX_STANDIN=1 (the level needs
  * AVX512_BF16 then) or =0 (it needs AVX2): plain C, with the same bits, stands in for tiles. */
@@ -93,8 +93,7 @@ typedef struct {
     __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"((void *)(to)),                   \
                      "r"((size_t)(stride))                                                         \
                      : "memory")
-#define RT_TILE_DP(c, a, b)                                                                        \
-    __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::)
+#define RT_TILE_DP(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::)
 #endif
 
 /* ---- A run, and a kernel call ---------------------------------------------------------------- */

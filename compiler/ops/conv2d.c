@@ -181,7 +181,8 @@ static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int 
     const int64_t outputs = kernel[variant == TURNED ? 2 : 3],
                   inputs = kernel[variant == TURNED ? 3 : 2];
     const bool winograd = winograd_pays(h, w, inputs, outputs);
-    const AmxSum amx = amx_sum(g->model, n, h, w, kernel, lanes, variant == TURNED);
+    n->variant = variant;
+    const AmxSum amx = amx_sum(g->model, n, h, w, kernel, lanes);
     const bool by_amx = amx_pays(&amx, winograd);
     if (by_amx) variant |= AMX;
     if (winograd)
@@ -246,11 +247,7 @@ const char *window_name(const char *stem, const Axis *h, const Axis *w, const Te
 static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
-    if (n->variant & AMX) {
-        const int64_t *kernel = n->in[1]->producer->in[0]->dims;
-        const AmxSum amx = amx_sum(e->m, n, h, w, kernel, x->layout.lanes, n->variant & TURNED);
-        emit_amx_body(e, n, &amx);
-    }
+    if (n->variant & AMX) emit_amx_body(e, n, h, w);
     if (n->variant & WINOGRAD) {
         emit_winograd(e, n, h, w);
         return;
@@ -383,10 +380,11 @@ static void select_dw(Graph *g, Node *n)
                     false);
         want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
     }
-    const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes, false);
-    if (!amx_dw_pays(&amx, winograd)) return;
-    n->variant |= AMX;
-    if (n->scratch < amx_dw_scratch(&amx)) n->scratch = amx_dw_scratch(&amx);
+    const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes);
+    if (amx_dw_pays(&amx, winograd)) {
+        n->variant |= AMX;
+        if (n->scratch < amx_dw_scratch(&amx)) n->scratch = amx_dw_scratch(&amx);
+    }
 }
 
 enum { MOST_TAPS = 25 }; /* of one task: their sums fit into the first cache */
@@ -395,11 +393,7 @@ static void emit_dw(Emit *e, const Node *n)
 {
     const Tensor *x = n->in[0], *dy = n->in[1];
     const Axis h = axis_of(n, height_of(x), 0), w = axis_of(n, width_of(x), 1);
-    if (n->variant & AMX) {
-        const int64_t kernel[] = {h.taps, w.taps, channels_of(x), channels_of(dy)};
-        const AmxSum amx = amx_sum(e->m, n, &h, &w, kernel, x->layout.lanes, false);
-        emit_amx_dw_body(e, n, &amx);
-    }
+    if (n->variant & AMX) emit_amx_dw_body(e, n, &h, &w);
     if (n->variant & WINOGRAD) {
         emit_winograd_dw(e, n, &h, &w);
         return;

@@ -38,9 +38,9 @@ typedef struct {
     bool turned;             /* the kernel is */
 } AmxSum;
 
-/* n's sum, or its kernel's gradient, or what is packed for it. kernel: its shape. */
+/* n's sum, or its kernel's gradient, or what is packed for it. kernel: its shape; lanes: of x. */
 AmxSum amx_sum(const Model *m, const Node *n, const Axis *h, const Axis *w, const int64_t kernel[4],
-               int lanes, bool turned);
+               int lanes);
 /* Whether it needs less time than the other body does, which is Winograd's or not. */
 bool amx_pays(const AmxSum *a, bool winograd);
 bool amx_dw_pays(const AmxSum *a, bool winograd);
@@ -48,8 +48,8 @@ size_t amx_scratch(const AmxSum *a);
 size_t amx_dw_scratch(const AmxSum *a);
 int64_t amx_packed_count(const AmxSum *a); /* of the packed kernel, in floats */
 /* For the kernel that is emitted next, whose operands it shares. */
-void emit_amx_body(Emit *e, const Node *n, const AmxSum *a);
-void emit_amx_dw_body(Emit *e, const Node *n, const AmxSum *a);
+void emit_amx_body(Emit *e, const Node *n, const Axis *h, const Axis *w);
+void emit_amx_dw_body(Emit *e, const Node *n, const Axis *h, const Axis *w);
 void emit_amx_pack_body(Emit *e, const Node *n, int lanes);
 
 #endif

@@ -18,8 +18,9 @@ enum {
 };
 
 AmxSum amx_sum(const Model *m, const Node *n, const Axis *h, const Axis *w, const int64_t kernel[4],
-               int lanes, bool turned)
+               int lanes)
 {
+    const bool turned = n->variant & TURNED;
     return (AmxSum){.h = *h,
                     .w = *w,
                     .inputs = kernel[turned ? 3 : 2],
@@ -145,42 +146,44 @@ static void need_tiles(Emit *e)
     need_level_section(e, LEVEL_AMX, "tiles");
 }
 
-void emit_amx_body(Emit *e, const Node *n, const AmxSum *a)
+void emit_amx_body(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
-    const Bands b = cut_bands(a);
+    const int64_t *kernel = n->in[1]->producer->in[0]->dims;
+    const AmxSum a = amx_sum(e->m, n, h, w, kernel, n->in[0]->layout.lanes);
+    const Bands b = cut_bands(&a);
     need_tiles(e);
     need_section(e, "activations");
-    set_window(e, a);
+    set_window(e, &a);
     set_shape(e, "$X", n->in[0]);
     set_shape(e, "$Y", n->out[0]);
-    set(e, "$bands", "%d, %d, %lld, %lld", a->pool, a->terms, (long long)b.rows,
-        (long long)b.chunk);
+    set(e, "$bands", "%d, %d, %lld, %lld", a.pool, a.terms, (long long)b.rows, (long long)b.chunk);
     set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
     set(e, "$epilogue", n->fused ? "NAME(act_%s)(v)" : "v", n->fused);
     emit_body(e, LEVEL_AMX, "conv2d_amx",
               format("rt_tasks(r, n * %lld, %lld)", (long long)b.count,
-                     (long long)ceil_div(a->outputs, GROUP)));
+                     (long long)ceil_div(a.outputs, GROUP)));
 }
 
-void emit_amx_dw_body(Emit *e, const Node *n, const AmxSum *a)
+void emit_amx_dw_body(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
+    const int64_t kernel[] = {h->taps, w->taps, channels_of(n->in[0]), channels_of(n->in[1])};
+    const AmxSum a = amx_sum(e->m, n, h, w, kernel, n->in[0]->layout.lanes);
     need_tiles(e);
     need_level_section(e, LEVEL_AMX, "pixel_pairs");
     set_gradient(e, n, 2);
-    set_window(e, a);
+    set_window(e, &a);
     set_shape(e, "$X", n->in[0]);
     set_shape(e, "$Y", n->in[1]);
-    set(e, "$bands", "%d, %lld", a->terms, (long long)pair_rows(a));
+    set(e, "$bands", "%d, %lld", a.terms, (long long)pair_rows(&a));
     emit_body(e, LEVEL_AMX, "conv2d_dw_amx",
               format("rt_tasks(r, %d, %lld)", (blocks_of(n->in[0]) + 1) / 2,
-                     (long long)ceil_div(a->outputs, GROUP)));
+                     (long long)ceil_div(a.outputs, GROUP)));
 }
 
 void emit_amx_pack_body(Emit *e, const Node *n, int lanes)
 {
     const int64_t *d = n->in[0]->dims;
-    const AmxSum a = amx_sum(e->m, n, &(Axis){.taps = d[0]}, &(Axis){.taps = d[1]}, d, lanes,
-                             n->variant & TURNED);
+    const AmxSum a = amx_sum(e->m, n, &(Axis){.taps = d[0]}, &(Axis){.taps = d[1]}, d, lanes);
     need_tiles(e);
     set(e, "$kernel", "%lld, %lld, %lld, %lld", (long long)d[0], (long long)d[1], (long long)d[2],
         (long long)d[3]);
