@@ -104,8 +104,7 @@ static int input_lanes(int64_t channels)
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* ---- Forward
- * ----------------------------------------------------------------------------------------- */
+/* ---- Forward --------------------------------------------------------------------------------- */
 
 static void check_conv2d(const Layer *layer)
 {
@@ -177,12 +176,9 @@ static void select_direct(Graph *g, Node *n, const Axis *h, const Axis *w, int l
 
 static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant)
 {
-    const int64_t *kernel = n->in[1]->dims;
-    const int64_t outputs = kernel[variant == TURNED ? 2 : 3],
-                  inputs = kernel[variant == TURNED ? 3 : 2];
-    const bool winograd = winograd_pays(h, w, inputs, outputs);
     n->variant = variant;
-    const AmxSum amx = amx_sum(g->model, n, h, w, kernel, lanes);
+    const AmxSum amx = amx_sum(g->model, n, h, w, n->in[1]->dims, lanes);
+    const bool winograd = winograd_pays(h, w, amx.inputs, amx.outputs);
     const bool by_amx = amx_pays(&amx, winograd);
     if (by_amx) variant |= AMX;
     if (winograd)
@@ -295,8 +291,7 @@ static int64_t count_conv2d(const Node *n)
     return count_products(n, n->in[0], n->out[0]) * (n->pooled ? 4 : 1);
 }
 
-/* ---- Gradients
- * ---------------------------------------------------------------------------------------- */
+/* ---- Gradients ------------------------------------------------------------------------------- */
 
 /* dy with room between the gradients of windows that are `strides` apart. */
 static Tensor *stretch(Graph *g, Node *n, Tensor *dy)
@@ -427,8 +422,7 @@ static void emit_stretch(Emit *e, const Node *n)
     emit_kernel(e, n, "conv2d_stretch", shape_name("stretch", n->out[0]), plane_tasks(n->out[0]));
 }
 
-/* ---- Packed kernels
- * ------------------------------------------------------------------------------------ */
+/* ---- Packed kernels -------------------------------------------------------------------------- */
 
 static void emit_pack(Emit *e, const Node *n)
 {
@@ -447,8 +441,7 @@ static void emit_pack(Emit *e, const Node *n)
         format("%lld", (long long)(ceil_div(outputs, 2 * LANES) * ceil_div(inputs, lanes))));
 }
 
-/* ---- The ops
- * --------------------------------------------------------------------------------------------- */
+/* ---- The ops --------------------------------------------------------------------------------- */
 
 const Op op_conv2d = {
     .name = "Conv2D",
