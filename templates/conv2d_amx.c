@@ -46,16 +46,16 @@
 #define TILE_SIZE 512 /* 16-bit numbers in a tile */
 #define PIXELS_(name) NAME(name##_pixels) /* a function of one kernel: PIXELS($name) */
 #define PIXELS(name) PIXELS_(name)
-#define split NAME(split)
+#define store_terms NAME(store_terms)
 #define TilePlaces NAME(TilePlaces)
 #define sum_tiles NAME(sum_tiles)
 
 /* v as `terms` 16-bit numbers, `distance` apart, the second for what the first leaves over. */
-INLINE void split(Vec v, const int terms, uint16_t *to, size_t distance)
+INLINE void store_terms(Vec v, const int terms, uint16_t *to, size_t distance)
 {
-    const Bf16 first = narrow(v);
+    const Bf16 first = to_bf16(v);
     *(Bf16 *)to = first;
-    if (terms > 1) *(Bf16 *)(to + distance) = narrow(v - widen(first));
+    if (terms > 1) *(Bf16 *)(to + distance) = to_bf16(v - from_bf16(first));
 }
 
 /* Where factors lie, in 16-bit numbers. A tile of a has rows of STEP; `row` leads from one row of
@@ -136,8 +136,8 @@ INLINE void PIXELS($name)(int h0, int h1, const real *x, uint16_t *to)
             const int both = XB % 2 == 0 || 2 * step + 1 < XB;
             uint16_t *pixel = to + step * PLANE + row * PITCH * STEP;
             for (int w = 0; w < PITCH; w++, from += XV, pixel += STEP) {
-                split(load(from), TERMS, pixel, TERM);
-                split(both ? load(from + XPLANE) : (Vec){0}, TERMS, pixel + RT_LANES, TERM);
+                store_terms(load(from), TERMS, pixel, TERM);
+                store_terms(both ? load(from + XPLANE) : (Vec){0}, TERMS, pixel + RT_LANES, TERM);
             }
         }
     for (int i = 0; FEW && i < (h1 - h0) * PITCH; i++, to += STEP) {
@@ -147,7 +147,7 @@ INLINE void PIXELS($name)(int h0, int h1, const real *x, uint16_t *to)
             memcpy(entry + tap * XV, from + tap / S * DH * XROW + tap % S * DW * XV,
                    SPAN * XV * sizeof *entry);
         for (int j = 0; j < ENTRY; j += RT_LANES)
-            split(load(entry + j), TERMS, to + j / STEP * PLANE + j % STEP, TERM);
+            store_terms(load(entry + j), TERMS, to + j / STEP * PLANE + j % STEP, TERM);
     }
 }
 

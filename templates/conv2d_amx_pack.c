@@ -31,9 +31,9 @@ KERNEL($name)
                 const int real_weight = tap < all_taps && input < inputs && o < outputs;
                 float rest = real_weight ? from[(tap * size[2] + c) * size[3] + k] : 0;
                 for (int term = 0; term < TERMS; term++) {
-                    const uint16_t bits = narrow_number(rest);
+                    const uint16_t bits = bf16_of(rest);
                     to[(term * 2 + j / 16) * TILE_SIZE + i / 2 * STEP + j % 16 * 2 + i % 2] = bits;
-                    rest -= widen_number(bits);
+                    rest -= float_of(bits);
                 }
             }
 }

@@ -34,13 +34,13 @@
 #define GRADIENTS_(name) NAME(name##_gradients) /* a function of one kernel: GRADIENTS($name) */
 #define GRADIENTS(name) GRADIENTS_(name)
 #define Pairs NAME(Pairs)
-#define pair NAME(pair)
+#define join_pair NAME(join_pair)
 #define store_pair NAME(store_pair)
-#define transpose NAME(transpose)
+#define transpose16 NAME(transpose16)
 
 typedef uint32_t Pairs __attribute__((vector_size(sizeof(Vec)), aligned(4), may_alias));
 
-INLINE Pairs pair(Bf16 a, Bf16 b)
+INLINE Pairs join_pair(Bf16 a, Bf16 b)
 {
     return __builtin_convertvector(a, Pairs) | __builtin_convertvector(b, Pairs) << 16;
 }
@@ -48,13 +48,15 @@ INLINE Pairs pair(Bf16 a, Bf16 b)
 /* Pairs of 16-bit numbers of two pixels, one for each channel; their rests `distance` behind. */
 INLINE void store_pair(Vec a, Vec b, const int terms, uint16_t *to, size_t distance)
 {
-    const Bf16 a16 = narrow(a), b16 = narrow(b);
-    *(Pairs *)to = pair(a16, b16);
-    if (terms > 1) *(Pairs *)(to + distance) = pair(narrow(a - widen(a16)), narrow(b - widen(b16)));
+    const Bf16 a16 = to_bf16(a), b16 = to_bf16(b);
+    *(Pairs *)to = join_pair(a16, b16);
+    if (terms > 1)
+        *(Pairs *)(to + distance) =
+            join_pair(to_bf16(a - from_bf16(a16)), to_bf16(b - from_bf16(b16)));
 }
 
 /* Rows become columns, of 16 x 16 pairs or floats: blocks of 1, 2, 4, 8 change places. */
-INLINE void transpose(Pairs rows[16])
+INLINE void transpose16(Pairs rows[16])
 {
 #ifdef RT_HAS_BF16_INSTRUCTIONS
     const Pairs lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -123,7 +125,7 @@ INLINE void GRADIENTS($name)(const int blocks, int lines, const real *dy, uint16
         for (int term = 0; term < TERMS; term++) {
             Pairs rows[16], *stored = (Pairs *)(tile + term * Y_TERM);
             UNROLL for (int j = 0; j < 16; j++) rows[j] = stored[j];
-            transpose(rows);
+            transpose16(rows);
             UNROLL for (int j = 0; j < 16; j++) stored[j] = rows[j];
         }
     }
@@ -183,7 +185,7 @@ KERNEL($name)
         for (int j = 0; j < (int)count; j += RT_LANES) {
             Pairs rows[16];
             UNROLL for (int k = 0; k < 16; k++) rows[k] = *(const Pairs *)(all + (j + k) * GROUP);
-            transpose(rows);
+            transpose16(rows);
             UNROLL for (int k = 0; k < 16; k++) * (Pairs *)(sum + k * GROUP + j) = rows[k];
         }
         for (int k = 0; k < XV && c + k < XC; k++) {
