@@ -34,7 +34,7 @@ INLINE float float_of(uint16_t x)
 INLINE Bf16 to_bf16(Vec v)
 {
     Bf16 y;
-#ifdef RT_HAS_BF16_INSTRUCTIONS
+#if RT_HAS_WIDE_VECTORS
     __asm__("vcvtneps2bf16 %1, %0" : "=v"(y) : "v"(v));
 #else
     for (int i = 0; i < VL; i++) y[i] = bf16_of(v[i]);

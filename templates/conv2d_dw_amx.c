@@ -58,7 +58,7 @@ INLINE void store_pair(Vec a, Vec b, const int terms, uint16_t *to, size_t dista
 /* Rows become columns, of 16 x 16 pairs or floats: blocks of 1, 2, 4, 8 change places. */
 INLINE void transpose16(Pairs rows[16])
 {
-#ifdef RT_HAS_BF16_INSTRUCTIONS
+#if RT_HAS_WIDE_VECTORS
     const Pairs lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     UNROLL for (int size = 1; size < 16; size *= 2)
     {

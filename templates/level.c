@@ -54,7 +54,7 @@ INLINE void store(real *p, Vec v) { *(Vec *)p = v; }
 /* b where one of them is not a number. */
 INLINE Vec vmax(Vec a, Vec b)
 {
-#if LEVEL > 0
+#if LEVEL > 0 && (LEVEL < 4 || RT_HAS_WIDE_VECTORS)
     Vec larger;
     __asm__("vmaxps %2, %1, %0" : "=v"(larger) : "v"(a), "v"(b));
     return larger;
