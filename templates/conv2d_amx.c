@@ -19,12 +19,12 @@
 #define $bands 2, 2, 14, 8
 
 //% tiles
-/* BANDS names the numbers of a convolution by bands of rows, beside those of WINDOW and SHAPE: H x
- * W sums, of which POOL x POOL make a result; TERMS of a number; ROWS of a band, CHUNK of them
+/* AMX_BANDS names the numbers of a convolution by bands of rows, beside those of WINDOW and SHAPE:
+ * H x W sums, of which POOL x POOL make a result; TERMS of a number; ROWS of a band, CHUNK of them
  * summed before they are finished. Pixels of FEW inputs become rows of all that the window covers:
- * one tap of STEPS * STEP inputs. Otherwise the taps of a pixel reach BELOW and RIGHT, and rows lie
- * PITCH pixels apart. */
-#define BANDS_(pool, terms, rows, chunk)                                                           \
+ * one tap of STEPS * TILE_DEPTH inputs. Otherwise the taps of a pixel reach BELOW and RIGHT, and
+ * rows lie PITCH pixels apart. */
+#define AMX_BANDS_(pool, terms, rows, chunk)                                                       \
     enum {                                                                                         \
         POOL = pool,                                                                               \
         TERMS = terms,                                                                             \
@@ -33,15 +33,15 @@
         H = YH * POOL,                                                                             \
         W = YW * POOL,                                                                             \
         FEW = (int)XV < RT_LANES,                                                                  \
-        STEPS = ((FEW ? R * S : 1) * XV * XB + STEP - 1) / STEP,                                   \
+        STEPS = ((FEW ? R * S : 1) * XV * XB + TILE_DEPTH - 1) / TILE_DEPTH,                       \
         BELOW = FEW ? 0 : (R - 1) * DH,                                                            \
         RIGHT = FEW ? 0 : (S - 1) * DW,                                                            \
         PITCH = W + RIGHT,                                                                         \
-        PLANE = ((ROWS + BELOW) * PITCH + TILE_ROWS) * STEP,                                       \
+        PLANE = ((ROWS + BELOW) * PITCH + TILE_ROWS) * TILE_DEPTH,                                 \
         TERM = STEPS * PLANE                                                                       \
     }
-#define BANDS(...) BANDS_(__VA_ARGS__)
-#define STEP 32       /* products that a tile adds up at once: 16-bit numbers of a row of A */
+#define AMX_BANDS(...) AMX_BANDS_(__VA_ARGS__)
+#define TILE_DEPTH 32 /* products that a tile adds up at once: 16-bit numbers of a row of A */
 #define TILE_ROWS 16  /* pixels in a tile of A */
 #define TILE_SIZE 512 /* 16-bit numbers in a tile */
 #define PIXELS_(name) NAME(name##_pixels) /* a function of one kernel: PIXELS($name) */
@@ -58,10 +58,10 @@ INLINE void store_terms(Vec v, const int terms, uint16_t *to, size_t distance)
     if (terms > 1) *(Bf16 *)(to + distance) = to_bf16(v - from_bf16(first));
 }
 
-/* Where factors lie, in 16-bit numbers. A tile of a has rows of STEP; `row` leads from one row of
- * taps to the next, `column` from tap to tap, `step` to the next STEP products, `term` to the other
- * term. Tiles of b are read in the order in which they are needed, `next` apart; `block` leads to
- * the other block, `b_term` to the other term. */
+/* Where factors lie, in 16-bit numbers. A tile of a has rows of TILE_DEPTH; `row` leads from one
+ * row of taps to the next, `column` from tap to tap, `step` to the next TILE_DEPTH products, `term`
+ * to the other term. Tiles of b are read in the order in which they are needed, `next` apart;
+ * `block` leads to the other block, `b_term` to the other term. */
 typedef struct {
     int steps, rows, columns, terms;
     size_t row, column, step, term, next, block, b_term;
@@ -81,20 +81,21 @@ INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, cons
         for (int r = 0; r < p.rows; r++) {
             const uint16_t *at = a + k * p.step + r * p.row;
             for (int s = 0; s < p.columns; s++, at += p.column, b += p.next) {
-                RT_TILE_LOAD(6, b, STEP * 2);
-                if (blocks > 1) RT_TILE_LOAD(7, b + p.block, STEP * 2);
+                RT_TILE_LOAD(6, b, TILE_DEPTH * 2);
+                if (blocks > 1) RT_TILE_LOAD(7, b + p.block, TILE_DEPTH * 2);
                 for (int term = p.terms - 1; term >= 0; term--) { /* a's rest first, then a */
-                    RT_TILE_LOAD(4, at + term * p.term, STEP * 2);
+                    RT_TILE_LOAD(4, at + term * p.term, TILE_DEPTH * 2);
                     RT_TILE_DP(0, 4, 6);
                     if (blocks > 1) RT_TILE_DP(1, 4, 7);
-                    if (runs > 1) RT_TILE_LOAD(5, at + term * p.term + TILE_SIZE, STEP * 2);
+                    if (runs > 1) RT_TILE_LOAD(5, at + term * p.term + TILE_SIZE, TILE_DEPTH * 2);
                     if (runs > 1) RT_TILE_DP(2, 5, 6);
                     if (runs > 1 && blocks > 1) RT_TILE_DP(3, 5, 7);
                 }
                 if (p.terms == 1) continue;
-                RT_TILE_LOAD(6, b + p.b_term, STEP * 2); /* b's rest with a, which is still there */
+                RT_TILE_LOAD(6, b + p.b_term,
+                             TILE_DEPTH * 2); /* b's rest with a, which is still there */
                 RT_TILE_DP(0, 4, 6);
-                if (blocks > 1) RT_TILE_LOAD(7, b + p.b_term + p.block, STEP * 2);
+                if (blocks > 1) RT_TILE_LOAD(7, b + p.b_term + p.block, TILE_DEPTH * 2);
                 if (blocks > 1) RT_TILE_DP(1, 4, 7);
                 if (runs > 1) RT_TILE_DP(2, 5, 6);
                 if (runs > 1 && blocks > 1) RT_TILE_DP(3, 5, 7);
@@ -122,32 +123,32 @@ INLINE void sum_tiles(const int runs, const int blocks, const TilePlaces p, cons
     } while (0)
 
 //% conv2d_amx
-/* The pixels of x that rows [h0, h1) need, as 16-bit numbers [STEPS][row][pixel][STEP]. */
+/* The pixels of x that rows [h0, h1) need, as 16-bit numbers [STEPS][row][pixel][TILE_DEPTH]. */
 INLINE void PIXELS($name)(int h0, int h1, const real *x, uint16_t *to)
 {
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    BANDS($bands);
-    enum { ENTRY = FEW ? STEPS * STEP : 0, SPAN = DW == 1 ? S : 1 };
+    AMX_BANDS($bands);
+    enum { ENTRY = FEW ? STEPS * TILE_DEPTH : 0, SPAN = DW == 1 ? S : 1 };
     for (int step = 0; !FEW && step < STEPS; step++)
         for (int row = 0; row < h1 - h0 + BELOW; row++) {
             const real *from = AT(X, x, 0, 2 * step, h0 + row - PT, -PL);
             const int both = XB % 2 == 0 || 2 * step + 1 < XB;
-            uint16_t *pixel = to + step * PLANE + row * PITCH * STEP;
-            for (int w = 0; w < PITCH; w++, from += XV, pixel += STEP) {
+            uint16_t *pixel = to + step * PLANE + row * PITCH * TILE_DEPTH;
+            for (int w = 0; w < PITCH; w++, from += XV, pixel += TILE_DEPTH) {
                 store_terms(load(from), TERMS, pixel, TERM);
                 store_terms(both ? load(from + XPLANE) : (Vec){0}, TERMS, pixel + RT_LANES, TERM);
             }
         }
-    for (int i = 0; FEW && i < (h1 - h0) * PITCH; i++, to += STEP) {
+    for (int i = 0; FEW && i < (h1 - h0) * PITCH; i++, to += TILE_DEPTH) {
         real entry[ENTRY + 1] = {0};
         const real *from = AT(X, x, 0, 0, (h0 + i / PITCH) * SH - PT, i % PITCH * SW - PL);
         for (int tap = 0; tap < R * S; tap += SPAN)
             memcpy(entry + tap * XV, from + tap / S * DH * XROW + tap % S * DW * XV,
                    SPAN * XV * sizeof *entry);
         for (int j = 0; j < ENTRY; j += RT_LANES)
-            store_terms(load(entry + j), TERMS, to + j / STEP * PLANE + j % STEP, TERM);
+            store_terms(load(entry + j), TERMS, to + j / TILE_DEPTH * PLANE + j % TILE_DEPTH, TERM);
     }
 }
 
@@ -158,7 +159,7 @@ INLINE void BAND($name)(const int blocks, int h0, int h1, const real *sums, cons
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    BANDS($bands);
+    AMX_BANDS($bands);
     for (int b = 0; b < blocks; b++)
         for (int h = h0; h < h1; h++)
             for (int w = 0; w < YW; w++) {
@@ -183,14 +184,14 @@ KERNEL($name)
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    BANDS($bands);
+    AMX_BANDS($bands);
     enum { COUNT = (H + ROWS - 1) / ROWS, GROUPS = (YB + 1) / 2, TAPS = FEW ? 1 : R * S };
     const TilePlaces places = {.steps = STEPS,
                                .rows = FEW ? 1 : R,
                                .columns = FEW ? 1 : S,
                                .terms = TERMS,
-                               .row = (size_t)DH * PITCH * STEP,
-                               .column = (size_t)DW * STEP,
+                               .row = (size_t)DH * PITCH * TILE_DEPTH,
+                               .column = (size_t)DW * TILE_DEPTH,
                                .step = PLANE,
                                .term = TERM,
                                .next = TERMS * 2 * TILE_SIZE,
@@ -216,9 +217,9 @@ KERNEL($name)
         for (int h = h0; h < h1; h += CHUNK) {
             const int end = h + CHUNK < h1 ? h + CHUNK : h1;
             const int runs = ((end - h) * PITCH - RIGHT + TILE_ROWS - 1) / TILE_ROWS;
-            const uint16_t *at = pixels + (h - h0) * PITCH * STEP;
+            const uint16_t *at = pixels + (h - h0) * PITCH * TILE_DEPTH;
             for (int i = 0; i < runs; i += 2)
-                SUM_TILES(2, YB, runs - i, blocks, places, at + i * TILE_ROWS * STEP, from,
+                SUM_TILES(2, YB, runs - i, blocks, places, at + i * TILE_ROWS * TILE_DEPTH, from,
                           sums + i * TILE_ROWS * GROUP);
             BAND($name)(blocks, h / POOL, end / POOL, sums, bias, y);
         }

@@ -17,14 +17,14 @@ KERNEL($name)
     const int size[] = {$kernel};
     enum { TURNED = $turned, V = $lanes, FEW = V < RT_LANES, TERMS = $terms };
     const int all_taps = size[0] * size[1], inputs = size[2 + TURNED], outputs = size[3 - TURNED];
-    const int steps = ((FEW ? all_taps * V : inputs) + STEP - 1) / STEP;
+    const int steps = ((FEW ? all_taps * V : inputs) + TILE_DEPTH - 1) / TILE_DEPTH;
     const int taps = FEW ? 1 : all_taps, step = task % steps, group = task / steps;
     const real *from = call->in[0];
     uint16_t *to = (uint16_t *)call->out[0] + (size_t)task * taps * TERMS * 2 * TILE_SIZE;
     for (int t = 0; t < taps; t++, to += TERMS * 2 * TILE_SIZE)
-        for (int i = 0; i < STEP; i++)
+        for (int i = 0; i < TILE_DEPTH; i++)
             for (int j = 0; j < GROUP; j++) {
-                const int place = step * STEP + i, o = group * GROUP + j;
+                const int place = step * TILE_DEPTH + i, o = group * GROUP + j;
                 const int tap = FEW ? place / V : TURNED ? all_taps - 1 - t : t;
                 const int input = FEW ? place % V : place;
                 const size_t c = TURNED ? o : input, k = TURNED ? input : o;
@@ -32,7 +32,8 @@ KERNEL($name)
                 float rest = real_weight ? from[(tap * size[2] + c) * size[3] + k] : 0;
                 for (int term = 0; term < TERMS; term++) {
                     const uint16_t bits = bf16_of(rest);
-                    to[(term * 2 + j / 16) * TILE_SIZE + i / 2 * STEP + j % 16 * 2 + i % 2] = bits;
+                    to[(term * 2 + j / 16) * TILE_SIZE + i / 2 * TILE_DEPTH + j % 16 * 2 + i % 2] =
+                        bits;
                     rest -= float_of(bits);
                 }
             }

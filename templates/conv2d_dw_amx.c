@@ -12,11 +12,11 @@
 #define $apply memcpy((real *)call->out[0] + from, g, count * sizeof(real))
 
 //% pixel_pairs
-/* PIXEL_PAIRS names the numbers of a kernel's gradient, beside those of WINDOW and SHAPE: TERMS of
+/* AMX_PAIRS names the numbers of a kernel's gradient, beside those of WINDOW and SHAPE: TERMS of
  * a number; bands of ROWS rows of dy, whose windows reach BELOW and RIGHT. Rows lie PITCH pixels
- * apart, an even number, in STEPS * STEP pixels of dy and two COPIES of PAIRS pairs of those of x:
- * in the first, pairs begin with even pixels, in the second with odd ones. */
-#define PIXEL_PAIRS_(terms, rows)                                                                  \
+ * apart, an even number, in STEPS * TILE_DEPTH pixels of dy and two COPIES of PAIRS pairs of those
+ * of x: in the first, pairs begin with even pixels, in the second with odd ones. */
+#define AMX_PAIRS_(terms, rows)                                                                    \
     enum {                                                                                         \
         TERMS = terms,                                                                             \
         ROWS = rows,                                                                               \
@@ -24,13 +24,13 @@
         BELOW = (R - 1) * DH,                                                                      \
         RIGHT = (S - 1) * DW,                                                                      \
         PITCH = (YW + RIGHT + 1) / 2 * 2,                                                          \
-        STEPS = (ROWS * PITCH + STEP - 1) / STEP,                                                  \
-        PAIRS = (STEPS * STEP + BELOW * PITCH + RIGHT + 2) / 2,                                    \
-        COPY = PAIRS * STEP,                                                                       \
+        STEPS = (ROWS * PITCH + TILE_DEPTH - 1) / TILE_DEPTH,                                      \
+        PAIRS = (STEPS * TILE_DEPTH + BELOW * PITCH + RIGHT + 2) / 2,                              \
+        COPY = PAIRS * TILE_DEPTH,                                                                 \
         X_TERM = 4 * COPY, /* two blocks */                                                        \
         Y_TERM = STEPS * 2 * TILE_SIZE                                                             \
     }
-#define PIXEL_PAIRS(...) PIXEL_PAIRS_(__VA_ARGS__)
+#define AMX_PAIRS(...) AMX_PAIRS_(__VA_ARGS__)
 #define GRADIENTS_(name) NAME(name##_gradients) /* a function of one kernel: GRADIENTS($name) */
 #define GRADIENTS(name) GRADIENTS_(name)
 #define Pairs NAME(Pairs)
@@ -92,35 +92,35 @@ INLINE void PIXELS($name)(const int blocks, int lines, const real *x, uint16_t *
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    PIXEL_PAIRS($bands);
+    AMX_PAIRS($bands);
     for (int b = 0; b < blocks; b++, x += XPLANE, to += 2 * COPY) {
         Vec before = {0};
         for (int row = 0, i = 0; i <= 2 * PAIRS; row++)
             for (int w = 0; w < PITCH && i <= 2 * PAIRS; w++, i++) {
                 const int there = row < lines + BELOW && w < YW + RIGHT;
                 const Vec v = there ? load_lanes(x + row * XROW + w * XV, XV) : (Vec){0};
-                uint16_t *at = to + (i % 2 ? 0 : COPY) + (i - 1) / 2 * STEP;
+                uint16_t *at = to + (i % 2 ? 0 : COPY) + (i - 1) / 2 * TILE_DEPTH;
                 if (i > 0) store_pair(before, v, TERMS, at, X_TERM);
                 before = v;
             }
     }
 }
 
-/* What `blocks` planes of dy hold, in tiles [step][block][16 channels][STEP pixels]. */
+/* What `blocks` planes of dy hold, in tiles [step][block][16 channels][TILE_DEPTH pixels]. */
 INLINE void GRADIENTS($name)(const int blocks, int lines, const real *dy, uint16_t *to)
 {
     WINDOW($window);
     SHAPE(Y, $Y);
-    PIXEL_PAIRS($bands);
+    AMX_PAIRS($bands);
     for (int i = 0; i < STEPS * blocks; i++) {
         const real *plane = dy + i % blocks * YPLANE;
         uint16_t *tile = to + (i / blocks * 2 + i % blocks) * TILE_SIZE;
         for (int j = 0; j < 16; j++) {
-            const int at = i / blocks * STEP + 2 * j, row = at / PITCH, w = at % PITCH;
+            const int at = i / blocks * TILE_DEPTH + 2 * j, row = at / PITCH, w = at % PITCH;
             const real *from = plane + row * YROW + w * YV;
             const Vec a = row < lines && w < YW ? load(from) : (Vec){0};
             const Vec b = row < lines && w + 1 < YW ? load(from + YV) : (Vec){0};
-            store_pair(a, b, TERMS, tile + j * STEP, Y_TERM);
+            store_pair(a, b, TERMS, tile + j * TILE_DEPTH, Y_TERM);
         }
         for (int term = 0; term < TERMS; term++) {
             Pairs rows[16], *stored = (Pairs *)(tile + term * Y_TERM);
@@ -140,7 +140,7 @@ KERNEL($name)
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    PIXEL_PAIRS($bands);
+    AMX_PAIRS($bands);
     enum { BANDS = (YH + ROWS - 1) / ROWS, GROUPS = (YB + 1) / 2, SQUARE = GROUP * GROUP };
     const TilePlaces places = {.steps = STEPS,
                                .rows = 1,
@@ -170,7 +170,7 @@ KERNEL($name)
             GRADIENTS($name)(blocks, lines, dy, gradients);
             for (int tap = 0; tap < TAPS; tap++, all += SQUARE) {
                 const int from = tap / S * DH * PITCH + tap % S * DW;
-                const uint16_t *b = pixels + from % 2 * COPY + from / 2 * STEP;
+                const uint16_t *b = pixels + from % 2 * COPY + from / 2 * TILE_DEPTH;
                 SUM_TILES(YB, XB, blocks, planes, places, gradients, b, sum);
                 for (int i = 0; i < SQUARE; i += VL) store(all + i, load(all + i) + load(sum + i));
             }
@@ -180,7 +180,7 @@ KERNEL($name)
     for (int i = 0; i < (last - first) * TAPS * planes; i++) {
         const int group = first + i / planes / TAPS, tap = i / planes % TAPS;
         const int c = (plane + i % planes) * XV;
-        const size_t count = YC - group * GROUP < GROUP ? YC - group * GROUP : GROUP;
+        const size_t count = group + 1 < GROUPS ? GROUP : YC - (GROUPS - 1) * GROUP;
         const real *all = sums + (size_t)(i / planes) * SQUARE + i % planes * RT_LANES;
         for (int j = 0; j < (int)count; j += RT_LANES) {
             Pairs rows[16];

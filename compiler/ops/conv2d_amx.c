@@ -35,7 +35,7 @@ AmxSum amx_sum(const Model *m, const Node *n, const Axis *h, const Axis *w, cons
 
 /* ---- Sums ------------------------------------------------------------------------------------ */
 
-/* How a convolution is cut, as BANDS in the template. */
+/* How a convolution is cut, as AMX_BANDS in the template. */
 typedef struct {
     int64_t steps, pitch, below, rows, chunk, count;
     size_t scratch;
@@ -97,7 +97,7 @@ int64_t amx_packed_count(const AmxSum *a)
 
 /* ---- The kernel's gradient ------------------------------------------------------------------- */
 
-/* As PIXEL_PAIRS in the template: bytes of both copies of x, of dy, and of the sums. */
+/* As AMX_PAIRS in the template: bytes of both copies of x, of dy, and of the sums. */
 static size_t pair_bytes(const AmxSum *a, int64_t rows)
 {
     const int64_t below = (a->h.taps - 1) * a->h.dilation;
