@@ -179,7 +179,7 @@ static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int 
     n->variant = variant;
     const AmxSum amx = amx_sum(g->model, n, h, w, n->in[1]->dims, lanes);
     const bool winograd = winograd_pays(h, w, amx.inputs, amx.outputs);
-    const bool by_amx = amx_pays(&amx, winograd);
+    const bool by_amx = amx_pays(&amx);
     if (by_amx) variant |= AMX;
     if (winograd)
         select_winograd(g, n, h, w, variant | WINOGRAD);
@@ -376,7 +376,7 @@ static void select_dw(Graph *g, Node *n)
         want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
     }
     const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes);
-    if (amx_dw_pays(&amx, winograd)) {
+    if (amx_dw_pays(&amx)) {
         n->variant |= AMX;
         if (n->scratch < amx_dw_scratch(&amx)) n->scratch = amx_dw_scratch(&amx);
     }

@@ -41,9 +41,9 @@ typedef struct {
 /* n's sum, or its kernel's gradient, or what is packed for it. kernel: its shape; lanes: of x. */
 AmxSum amx_sum(const Model *m, const Node *n, const Axis *h, const Axis *w, const int64_t kernel[4],
                int lanes);
-/* Whether it needs less time than the other body does, which is Winograd's or not. */
-bool amx_pays(const AmxSum *a, bool winograd);
-bool amx_dw_pays(const AmxSum *a, bool winograd);
+/* Whether the precision allows it, and it is faster than the other body. */
+bool amx_pays(const AmxSum *a);
+bool amx_dw_pays(const AmxSum *a);
 size_t amx_scratch(const AmxSum *a);
 size_t amx_dw_scratch(const AmxSum *a);
 int64_t amx_packed_count(const AmxSum *a); /* of the packed kernel, in floats */

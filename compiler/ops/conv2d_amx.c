@@ -80,13 +80,12 @@ static Bands cut_bands(const AmxSum *a)
 
 size_t amx_scratch(const AmxSum *a) { return cut_bands(a).scratch; }
 
-/* One product a number is always worth it; three of them need as long as Winograd's sums in fp32,
- * which are more exact. */
-bool amx_pays(const AmxSum *a, bool winograd)
+/* A tile makes 16 times as many products as fp32's vectors in the same time: even three of them for
+ * one take less than Winograd's sums in fp32. */
+bool amx_pays(const AmxSum *a)
 {
     const bool dense = a->h.stride == 1 && a->w.stride == 1;
-    return a->terms > 0 && !(winograd && a->terms > 1) && (dense || is_few(a)) &&
-           amx_scratch(a) <= SCRATCH_BYTES;
+    return a->terms > 0 && (dense || is_few(a)) && amx_scratch(a) <= SCRATCH_BYTES;
 }
 
 int64_t amx_packed_count(const AmxSum *a)
@@ -121,9 +120,9 @@ size_t amx_dw_scratch(const AmxSum *a)
     return pair_bytes(a, pair_rows(a)) + (size_t)(sums * GROUP * GROUP) * sizeof(float);
 }
 
-bool amx_dw_pays(const AmxSum *a, bool winograd)
+bool amx_dw_pays(const AmxSum *a)
 {
-    return a->terms > 0 && !(winograd && a->terms > 1) && a->h.stride == 1 && a->w.stride == 1 &&
+    return a->terms > 0 && a->h.stride == 1 && a->w.stride == 1 &&
            amx_dw_scratch(a) <= SCRATCH_BYTES;
 }
 
