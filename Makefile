@@ -85,14 +85,24 @@ $(BUILD)/tests/compiler/%: tests/compiler/%.c $(TLC_OBJECTS)
 $(BUILD)/double/libtlcrt.a: $(wildcard runtime/*.[ch])
 	$(MAKE) BUILD=$(BUILD)/double CFLAGS="$(CFLAGS) -DRT_DOUBLE -Wno-psabi" $@
 
+# The same library with plain C in the place of AMX's tiles; see rt.h.
+$(BUILD)/standin/libtlcrt.a: $(wildcard runtime/*.[ch])
+	$(MAKE) BUILD=$(BUILD)/standin CFLAGS="$(CFLAGS) -DRT_AMX_STANDIN=$(STANDIN)" $@
+
+# 1: with AVX512_BF16's instructions, which AMX's level has too.
+STANDIN := $(shell grep -qw avx512_bf16 /proc/cpuinfo && echo 1 || echo 0)
+export STANDIN
+
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
-         tests/ops/run tests/accuracy/run tests/emitted.sh "tests/golden/run $(GOLDEN)" tests/programs.sh
+         tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh \
+         "tests/golden/run $(GOLDEN)" tests/programs.sh
 
 packages-%:
 	@tools/packages.sh $*
 
 test: packages-test
-	$(MAKE) -j$(JOBS) all $(UNIT_TESTS) $(BUILD)/double/libtlcrt.a
+	$(MAKE) -j$(JOBS) all $(UNIT_TESTS) $(BUILD)/double/libtlcrt.a \
+	    $(BUILD)/standin/libtlcrt.a
 	tests/run.sh $(SUITES)
 
 # The whole suite again under both sanitizers; the large pictures are left to the plain one.

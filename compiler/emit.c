@@ -38,6 +38,25 @@ static void emit_header(Emit *e)
              " * that compiles the part between the marks \"Kernels\" and \"Programs\". */\n\n");
 }
 
+/* A section for each level but the generic one that the file has. */
+void emit_levels(Emit *e, const char *section)
+{
+    static const struct {
+        const char *suffix, *target;
+    } levels[LEVEL_COUNT] = {{NULL, NULL},
+                             {"avx2", "RT_TARGET_AVX2"},
+                             {"avx512", "RT_TARGET_AVX512"},
+                             {"avx512_bf16", "RT_TARGET_AVX512_BF16"},
+                             {"amx", "RT_TARGET_AMX"}};
+    for (int i = 1; i < LEVEL_COUNT; i++) {
+        if (i >= LEVEL_AVX512_BF16 && !e->levels[i]) continue;
+        set(e, "$level", "%d", i);
+        set(e, "$suffix", "%s", levels[i].suffix);
+        if (strcmp(section, "include_level") == 0) set(e, "$target", "%s", levels[i].target);
+        add_text(&e->out, "%s", fill_section(e, section));
+    }
+}
+
 static void emit_prologue(Emit *e)
 {
     emit_header(e);
@@ -47,10 +66,12 @@ static void emit_prologue(Emit *e)
     add_text(&e->out, "%s\n", fill_section(e, "call_macros"));
     emit_tensor_table(e);
     add_text(&e->out, "\n/* The kernels of a level; each runs once for every task of its grid. */\n"
-                      "struct Kernels {\n");
+                      "struct Kernels {\n    int level;\n");
     for (int i = 0; i < e->kernel_count; i++)
         add_text(&e->out, "    RtKernel *%s;\n", e->kernels[i]->name);
     add_text(&e->out, "};\n\n%s", fill_section(e, "include_levels"));
+    emit_levels(e, "include_level");
+    add_text(&e->out, "#endif\n");
     add_text(&e->out, "\n#else\n/* ---- Kernels "
                       "-------------------------------------------------------------------------- "
                       "*/\n\n");

@@ -116,13 +116,41 @@ static void print_operands(Emit *e, size_t *column, const char *macro, Tensor *c
                            i + 1 < count ? "," : end));
 }
 
+void emit_body(Emit *e, int level, const char *section, const char *tasks)
+{
+    e->body = fill_section(e, section);
+    e->body_tasks = tasks;
+    e->body_level = level;
+    e->levels[level] = true;
+}
+
+/* The section; with the other body, if there is one. */
+static const char *fill_bodies(Emit *e, const char *section)
+{
+    const char *text = fill_section(e, section);
+    if (!e->body) return text;
+    Text both = {0};
+    add_text(&both, "#if LEVEL >= %d\n%s#else\n%s#endif\n", e->body_level, e->body, text);
+    return both.data;
+}
+
+/* Of the body that the level has. */
+static void print_tasks(Emit *e, size_t *column, const char *tasks)
+{
+    if (e->body && strcmp(e->body_tasks, tasks) != 0)
+        print_piece(e, column, format("k->level >= %d ? %s :", e->body_level, e->body_tasks));
+    print_piece(e, column, format("%s,", tasks));
+    e->body = NULL;
+}
+
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks)
 {
-    Kernel *k = find_kernel(e, fill_section(e, section), name);
+    Kernel *k = find_kernel(e, fill_bodies(e, section), name);
     note_service(k, n);
     e->call_count++;
     size_t column = 0;
-    print_piece(e, &column, format("    CALL(%s, %s,", k->name, tasks));
+    print_piece(e, &column, format("    CALL(%s,", k->name));
+    print_tasks(e, &column, tasks);
     print_operands(e, &column, "IN", n->in, n->in_count, n->out_count ? ")," : "));");
     print_operands(e, &column, "OUT", n->out, n->out_count, "));");
     if (n->out_count > 0) {
@@ -146,6 +174,13 @@ void need_section(Emit *e, const char *section)
     for (int i = 0; i < e->section_count; i++)
         if (strcmp(e->sections[i], section) == 0) return;
     need_text(e, section, fill_section(e, section));
+}
+
+void need_level_section(Emit *e, int level, const char *section)
+{
+    Text text = {0};
+    add_text(&text, "#if LEVEL >= %d\n%s#endif\n", level, fill_section(e, section));
+    need_text(e, section, text.data);
 }
 
 /* ---- What stands where in the arena ---------------------------------------------------------- */
@@ -218,7 +253,7 @@ void emit_tensor_table(Emit *e)
 
 static void emit_kernel_struct(Emit *e)
 {
-    add_text(&e->out, "static const struct Kernels NAME(kernels) = {\n");
+    add_text(&e->out, "static const struct Kernels NAME(kernels) = {\n    .level = LEVEL,\n");
     for (int i = 0; i < e->kernel_count; i++)
         add_text(&e->out, "    .%s = NAME(%s),\n", e->kernels[i]->name, e->kernels[i]->name);
     add_text(&e->out, "};\n");

@@ -307,6 +307,8 @@ void emit_tables(Emit *e)
              "\n/* ---- What the driver knows of the model "
              "-------------------------------------------------- */\n\n%s",
              fill_section(e, "level_table"));
+    emit_levels(e, "level_row");
+    add_text(&e->out, "#endif\n};\n");
     add_text(&e->out,
              "\n/* Name, Keras class, base, rank and shape of the output, parameters, weights. */\n"
              "static const RtLayer layers[] = {\n");

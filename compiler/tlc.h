@@ -19,6 +19,9 @@
 
 #define TLC_VERSION "0.1.0"
 
+/* ISA levels that a kernel may have a body of its own for; as RtLevel. */
+enum { LEVEL_AVX512_BF16 = 3, LEVEL_AMX, LEVEL_COUNT };
+
 enum { MAX_RANK = 4, MAX_IN = 8, MAX_OUT = 4, MAX_SLOTS = 3, LANES = 16 };
 
 typedef struct Op Op;
@@ -590,6 +593,9 @@ struct Emit {
     const char **sections; /* needed once a level, in order */
     const char **section_texts;
     int section_count, section_text_count;
+    bool levels[LEVEL_COUNT]; /* those above AVX-512 that the file needs */
+    int body_level; /* of the body that the next kernel has for a level and those above, */
+    const char *body, *body_tasks; /* and the body; NULL if it has none */
     const char *placeholders[64], *replacements[64];
     int placeholder_count;
 };
@@ -608,8 +614,14 @@ const char *replace_word(const char *text, const char *word, const char *by);
  * same was made before, notes that it serves n, and prints the call: operands are n's in[] and
  * out[]. name: a C identifier that says op and shapes, made unique. tasks: a C expression of n. */
 void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, const char *tasks);
+/* The next kernel has another body for `level` and those above: the section with the placeholders
+ * set so far, which are then forgotten, and its number of tasks. Its operands are the same. The
+ * file gets that level. */
+void emit_body(Emit *e, int level, const char *section, const char *tasks);
 /* A section of inline functions that kernels need, printed before them, once a level. */
 void need_section(Emit *e, const char *section);
+/* The same from `level` on. */
+void need_level_section(Emit *e, int level, const char *section);
 /* The same for text made by fill_section; its function is called `name`. */
 void need_text(Emit *e, const char *name, const char *text);
 const char *name_in_file(Emit *e, const void *thing, const char *wanted); /* made unique */
@@ -618,6 +630,8 @@ void emit_tensor_table(Emit *e);
 void emit_kernels(Emit *e);
 const char *c_string(const char *text); /* quoted and escaped; NULL becomes "NULL" */
 void emit_tables(Emit *e);              /* tables.c: RtLayer … RtModel */
+/* emit.c: the section (include_level, level_row) for each level of the file but the generic one. */
+void emit_levels(Emit *e, const char *section);
 /* emit.c: writes the file beside its name and renames it; "-": standard output. */
 void emit_model(const Model *m, const char *out);
 

@@ -35,14 +35,66 @@ enum { RT_LANES = 16 }; /* channels in a block of the blocked layout [n][C/16][H
 
 /* ---- ISA levels (level.c) -------------------------------------------------------------------- */
 
-/* Kernels are compiled once a level; the highest that CPU and OS offer is used, or the one that
- * TLC_LEVEL=generic|avx2|avx512 names, if the machine has it (exit 2 if not). */
-typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_LEVELS } RtLevel;
+/* Kernels are compiled once a level; the highest that CPU, OS and file have is used, or the one
+ * that TLC_LEVEL=generic|avx2|avx512|avx512_bf16|amx names, if the machine has it (exit 2 if not).
+ * A file holds the levels of 16-bit arithmetic only if its model's precision lets it use them. */
+typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS } RtLevel;
 
 #if defined __x86_64__ && !defined RT_DOUBLE
 #define RT_HAS_X86_LEVELS 1
 #define RT_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define RT_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
+#define RT_TARGET_AVX512_BF16                                                                      \
+    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")))
+#if defined RT_AMX_STANDIN && !RT_AMX_STANDIN
+#define RT_TARGET_AMX RT_TARGET_AVX2
+#define RT_HAS_WIDE_VECTORS 0 /* compilers take vectors of 16 numbers apart; no assembly for them */
+#else
+#define RT_TARGET_AMX RT_TARGET_AVX512_BF16
+#define RT_HAS_WIDE_VECTORS 1
+#endif
+#endif
+
+/* ---- Tiles (level amx) ----------------------------------------------------------------------- */
+
+/* Eight registers of 16 rows of 64 bytes. C += A * B takes A as 16 rows of 32 16-bit numbers, B as
+ * 16 rows of 16 pairs, a pair being what two neighbours of a row of A are multiplied with, C as 16
+ * x 16 floats. Numbers of tiles must be literals. A task that uses tiles begins with RT_TILE_OPEN
+ * and ends with RT_TILE_CLOSE.
+ *
+ * Tests on machines without AMX build file and library with -DRT_AMX_STANDIN=1 (the level needs
+ * AVX512_BF16 then) or =0 (it needs AVX2): plain C, with the same bits, stands in for tiles. */
+#ifdef RT_AMX_STANDIN
+void rt_tile_zero(int tile); /* tile.c */
+void rt_tile_load(int tile, const void *from, size_t stride);
+void rt_tile_store(int tile, void *to, size_t stride);
+void rt_tile_dp(int c, int a, int b);
+#define RT_TILE_OPEN() ((void)0)
+#define RT_TILE_CLOSE() ((void)0)
+#define RT_TILE_ZERO(c) rt_tile_zero(c)
+#define RT_TILE_LOAD(tile, from, stride) rt_tile_load(tile, from, stride)
+#define RT_TILE_STORE(tile, to, stride) rt_tile_store(tile, to, stride)
+#define RT_TILE_DP(c, a, b) rt_tile_dp(c, a, b)
+#elif defined RT_HAS_X86_LEVELS
+typedef struct {
+    uint8_t palette, start_row, zeros[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} RtTileShapes;
+#define RT_TILE_OPEN()                                                                             \
+    __asm__ volatile("ldtilecfg %0" ::"m"(((const RtTileShapes){                                   \
+        1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}})))
+#define RT_TILE_CLOSE() __asm__ volatile("tilerelease" ::: "memory")
+#define RT_TILE_ZERO(c) __asm__ volatile("tilezero %%tmm" #c ::)
+#define RT_TILE_LOAD(tile, from, stride)                                                           \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile ::"r"((const void *)(from)),               \
+                     "r"((size_t)(stride))                                                         \
+                     : "memory")
+#define RT_TILE_STORE(tile, to, stride)                                                            \
+    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"((void *)(to)),                   \
+                     "r"((size_t)(stride))                                                         \
+                     : "memory")
+#define RT_TILE_DP(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::)
 #endif
 
 /* ---- A run, and a kernel call ---------------------------------------------------------------- */

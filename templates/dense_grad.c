@@ -9,7 +9,7 @@
 
 //% dense_sums
 /* A tile of dot products: DOT_ROWS rows of dy times DOT_COLUMNS rows of W. */
-#if LEVEL == 2
+#if LEVEL >= 2
 enum { NAME(DOT_ROWS_) = 6, NAME(DOT_COLUMNS_) = 4 };
 #elif LEVEL == 1
 enum { NAME(DOT_ROWS_) = 4, NAME(DOT_COLUMNS_) = 2 };

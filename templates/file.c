@@ -7,7 +7,11 @@
 #undef LEVEL_SUFFIX
 #undef TARGET
 
-static const int kernels_generic, kernels_avx2, kernels_avx512;
+#define $level 3
+#define $suffix avx512_bf16
+#define $target RT_TARGET_AVX512_BF16
+
+static const int kernels_generic, kernels_$suffix;
 
 //% call_macros
 /* Numbers at an offset of the arena, as tlc planned it: in bytes of floats. */
@@ -27,7 +31,7 @@ static const int kernels_generic, kernels_avx2, kernels_avx512;
 #else
 #define THIS_FILE __FILE__
 #endif
-#define LEVEL 0 /* RT_GENERIC */
+#define LEVEL 0
 #define LEVEL_SUFFIX generic
 #define TARGET
 #include THIS_FILE
@@ -35,27 +39,24 @@ static const int kernels_generic, kernels_avx2, kernels_avx512;
 #undef LEVEL_SUFFIX
 #undef TARGET
 #ifdef RT_HAS_X86_LEVELS
-#define LEVEL 1 /* RT_AVX2 */
-#define LEVEL_SUFFIX avx2
-#define TARGET RT_TARGET_AVX2
+//% include_level
+#define LEVEL $level
+#define LEVEL_SUFFIX $suffix
+#define TARGET $target
 #include THIS_FILE
 #undef LEVEL
 #undef LEVEL_SUFFIX
 #undef TARGET
-#define LEVEL 2 /* RT_AVX512 */
-#define LEVEL_SUFFIX avx512
-#define TARGET RT_TARGET_AVX512
-#include THIS_FILE
-#undef LEVEL
-#undef LEVEL_SUFFIX
-#undef TARGET
+//% levels_end
 #endif
+
 //% level_table
 static const void *const levels[RT_LEVELS] = {
-    [RT_GENERIC] = &kernels_generic,
+    &kernels_generic,
 #ifdef RT_HAS_X86_LEVELS
-    [RT_AVX2] = &kernels_avx2,
-    [RT_AVX512] = &kernels_avx512,
+//% level_row
+    [$level] = &kernels_$suffix,
+//% level_table_end
 #endif
 };
 //% end

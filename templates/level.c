@@ -12,9 +12,11 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef LEVEL /* templates of one level name it first */
 #define LEVEL RT_GENERIC
 #define LEVEL_SUFFIX generic
 #define TARGET
+#endif
 
 //% level
 /* A level is one compilation of the kernels: TARGET lets the compiler use the level's instructions,
@@ -27,7 +29,7 @@
 #define INLINE TARGET static inline __attribute__((always_inline, unused))
 
 #define Vec NAME(Vec)
-#if LEVEL == 2
+#if LEVEL >= 2
 enum { NAME(VL_) = 16, NAME(TILE_PIXELS_) = 14, NAME(TILE_BLOCKS_) = 2 };
 #elif LEVEL == 1
 enum { NAME(VL_) = 8, NAME(TILE_PIXELS_) = 6, NAME(TILE_BLOCKS_) = 1 };
@@ -52,7 +54,7 @@ INLINE void store(real *p, Vec v) { *(Vec *)p = v; }
 /* b where one of them is not a number. */
 INLINE Vec vmax(Vec a, Vec b)
 {
-#if LEVEL > 0
+#if LEVEL > 0 && (LEVEL < 4 || RT_HAS_WIDE_VECTORS)
     Vec larger;
     __asm__("vmaxps %2, %1, %0" : "=v"(larger) : "v"(a), "v"(b));
     return larger;

@@ -35,10 +35,10 @@ is_plain() { case ${TEST_CFLAGS:-} in *sanitize*) false ;; esac; }
 
 # ---- Each file -----------------------------------------------------------------------------------
 
-# emit NAME MODEL: twice, from another folder the second time.
+# emit NAME MODEL [OPTION]: twice, from another folder the second time.
 emit() {
-    "$tlc" "$2" -o "$work/$1.c" 2>"$work/log" &&
-        (cd / && "$tlc" "$2" -o - 2>/dev/null) >"$work/again"
+    "$tlc" "$2" ${3:-} -o "$work/$1.c" 2>"$work/log" &&
+        (cd / && "$tlc" "$2" ${3:-} -o - 2>/dev/null) >"$work/again"
     report "$1/compiles" $? "$(head -n 1 "$work/log")"
     check "$1/same_bytes" "cmp $work/$1.c $work/again"
     check "$1/includes" "! grep '^#include' $work/$1.c |
@@ -75,6 +75,11 @@ for name in $golden; do
     [ -f tests/golden/cases/$name.json ] || continue
     emit "$name" "$root/tests/golden/cases/$name.json"
 done
+for precision in high medium; do
+    emit cnn_$precision "$root/tests/golden/cases/cnn.json" --precision=$precision
+    check cnn_$precision/has_tiles "grep -q '^#define LEVEL 4' $work/cnn_$precision.c"
+done
+check cnn/has_no_tiles "! grep '^#define LEVEL 4' $work/cnn.c"
 if is_plain; then
     for file in "$work"/*.c; do compile "$(basename "$file" .c)"; done
     check_cost classify

@@ -104,8 +104,7 @@ static int input_lanes(int64_t channels)
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* ---- Forward
- * ----------------------------------------------------------------------------------------- */
+/* ---- Forward --------------------------------------------------------------------------------- */
 
 static void check_conv2d(const Layer *layer)
 {
@@ -158,23 +157,35 @@ static void infer_conv2d(Node *n)
     set_picture(n, h.count, w.count, attr_int(n, "filters"));
 }
 
-/* x in `lanes` with the halo that the windows reach into, the kernel packed. */
-static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant)
+/* x in `lanes` with the halo that the windows reach into, the kernel packed, which has room for
+ * `least` numbers. */
+static void select_direct(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant,
+                          int64_t least)
 {
     const int64_t *kernel = n->in[1]->dims;
-    const int64_t outputs = kernel[variant == TURNED ? 2 : 3],
-                  inputs = kernel[variant == TURNED ? 3 : 2];
-    if (winograd_pays(h, w, inputs, outputs)) {
-        select_winograd(g, n, h, w, variant | WINOGRAD);
-        return;
-    }
+    const int64_t outputs = kernel[variant & TURNED ? 2 : 3],
+                  inputs = kernel[variant & TURNED ? 3 : 2];
+    const int64_t count = ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, lanes) *
+                          lanes * kernel[0] * kernel[1];
     const Layout layout = {lanes, (int)h->before, (int)after(h), (int)w->before, (int)after(w)};
     want_layout(g, n, 0, layout, false);
     n->out[0]->layout = (Layout){.lanes = LANES};
     n->variant = variant;
-    pack_weight(g, n, 1, &op_conv2d_pack,
-                ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, lanes) * lanes *
-                    kernel[0] * kernel[1]);
+    pack_weight(g, n, 1, &op_conv2d_pack, count < least ? least : count);
+}
+
+static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant)
+{
+    n->variant = variant;
+    const AmxSum amx = amx_sum(g->model, n, h, w, n->in[1]->dims, lanes);
+    const bool winograd = winograd_pays(h, w, amx.inputs, amx.outputs);
+    const bool by_amx = amx_pays(&amx);
+    if (by_amx) variant |= AMX;
+    if (winograd)
+        select_winograd(g, n, h, w, variant | WINOGRAD);
+    else
+        select_direct(g, n, h, w, lanes, variant, by_amx ? amx_packed_count(&amx) : 0);
+    if (by_amx && n->scratch < amx_scratch(&amx)) n->scratch = amx_scratch(&amx);
 }
 
 static void select_conv2d(Graph *g, Node *n)
@@ -232,6 +243,7 @@ const char *window_name(const char *stem, const Axis *h, const Axis *w, const Te
 static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
+    if (n->variant & AMX) emit_amx_body(e, n, h, w);
     if (n->variant & WINOGRAD) {
         emit_winograd(e, n, h, w);
         return;
@@ -279,8 +291,7 @@ static int64_t count_conv2d(const Node *n)
     return count_products(n, n->in[0], n->out[0]) * (n->pooled ? 4 : 1);
 }
 
-/* ---- Gradients
- * ---------------------------------------------------------------------------------------- */
+/* ---- Gradients ------------------------------------------------------------------------------- */
 
 /* dy with room between the gradients of windows that are `strides` apart. */
 static Tensor *stretch(Graph *g, Node *n, Tensor *dy)
@@ -354,15 +365,21 @@ static void select_dw(Graph *g, Node *n)
 {
     const Tensor *x = n->in[0];
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
-    if (winograd_pays(&h, &w, x->dims[3], n->in[1]->dims[3])) {
+    const bool winograd = winograd_pays(&h, &w, x->dims[3], n->in[1]->dims[3]);
+    const int lanes = input_lanes(x->dims[3]);
+    if (winograd) {
         select_winograd_dw(g, n, &h, &w);
-        return;
+    } else {
+        want_layout(g, n, 0,
+                    (Layout){lanes, (int)h.before, (int)after(&h), (int)w.before, (int)after(&w)},
+                    false);
+        want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
     }
-    want_layout(g, n, 0,
-                (Layout){input_lanes(x->dims[3]), (int)h.before, (int)after(&h), (int)w.before,
-                         (int)after(&w)},
-                false);
-    want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
+    const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes);
+    if (amx_dw_pays(&amx)) {
+        n->variant |= AMX;
+        if (n->scratch < amx_dw_scratch(&amx)) n->scratch = amx_dw_scratch(&amx);
+    }
 }
 
 enum { MOST_TAPS = 25 }; /* of one task: their sums fit into the first cache */
@@ -371,6 +388,7 @@ static void emit_dw(Emit *e, const Node *n)
 {
     const Tensor *x = n->in[0], *dy = n->in[1];
     const Axis h = axis_of(n, height_of(x), 0), w = axis_of(n, width_of(x), 1);
+    if (n->variant & AMX) emit_amx_dw_body(e, n, &h, &w);
     if (n->variant & WINOGRAD) {
         emit_winograd_dw(e, n, &h, &w);
         return;
@@ -404,15 +422,15 @@ static void emit_stretch(Emit *e, const Node *n)
     emit_kernel(e, n, "conv2d_stretch", shape_name("stretch", n->out[0]), plane_tasks(n->out[0]));
 }
 
-/* ---- Packed kernels
- * ------------------------------------------------------------------------------------ */
+/* ---- Packed kernels -------------------------------------------------------------------------- */
 
 static void emit_pack(Emit *e, const Node *n)
 {
     const int64_t *d = n->in[0]->dims;
-    const bool turned = n->variant == TURNED;
+    const bool turned = n->variant & TURNED;
     const int64_t outputs = d[turned ? 2 : 3], inputs = d[turned ? 3 : 2];
     const int64_t lanes = turned ? LANES : input_lanes(inputs);
+    if (n->variant & AMX) emit_amx_pack_body(e, n, (int)lanes);
     need_windows(e);
     set(e, "$kernel", "%lld, %lld, %lld, %lld", (long long)d[0], (long long)d[1], (long long)d[2],
         (long long)d[3]);
@@ -423,8 +441,7 @@ static void emit_pack(Emit *e, const Node *n)
         format("%lld", (long long)(ceil_div(outputs, 2 * LANES) * ceil_div(inputs, lanes))));
 }
 
-/* ---- The ops
- * --------------------------------------------------------------------------------------------- */
+/* ---- The ops --------------------------------------------------------------------------------- */
 
 const Op op_conv2d = {
     .name = "Conv2D",

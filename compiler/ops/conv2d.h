@@ -3,8 +3,9 @@
 #define CONV2D_H
 #include "tlc.h"
 
-/* Node.variant of a convolution and of its packed kernel: which sum, and by which algorithm. */
-enum { FORWARD = 0, TURNED = 1, WINOGRAD = 2 };
+/* Node.variant of a convolution and of its packed kernel: which sum, and by which algorithm; AMX:
+ * whether level amx has another body for it. */
+enum { FORWARD = 0, TURNED = 1, WINOGRAD = 2, AMX = 4 };
 
 /* Windows over one axis (0: height) of `length` numbers. */
 typedef struct {
@@ -24,5 +25,31 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
 void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w);
 void select_winograd_dw(Graph *g, Node *n, const Axis *h, const Axis *w); /* of the kernel */
 void emit_winograd_dw(Emit *e, const Node *n, const Axis *h, const Axis *w);
+
+/* ---- conv2d_amx.c: products of 16-bit numbers, as another body for level amx ----------------- */
+
+/* A convolution as that body depends on it. */
+typedef struct {
+    Axis h, w;
+    int64_t inputs, outputs; /* channels */
+    int lanes;               /* of x */
+    int pool;                /* 2 if 2x2 pooling follows in the same store, else 1 */
+    int terms;               /* 16-bit numbers that stand for one; 0: the precision forbids it */
+    bool turned;             /* the kernel is */
+} AmxSum;
+
+/* n's sum, or its kernel's gradient, or what is packed for it. kernel: its shape; lanes: of x. */
+AmxSum amx_sum(const Model *m, const Node *n, const Axis *h, const Axis *w, const int64_t kernel[4],
+               int lanes);
+/* Whether the precision allows it, and it is faster than the other body. */
+bool amx_pays(const AmxSum *a);
+bool amx_dw_pays(const AmxSum *a);
+size_t amx_scratch(const AmxSum *a);
+size_t amx_dw_scratch(const AmxSum *a);
+int64_t amx_packed_count(const AmxSum *a); /* of the packed kernel, in floats */
+/* For the kernel that is emitted next, whose operands it shares. */
+void emit_amx_body(Emit *e, const Node *n, const Axis *h, const Axis *w);
+void emit_amx_dw_body(Emit *e, const Node *n, const Axis *h, const Axis *w);
+void emit_amx_pack_body(Emit *e, const Node *n, int lanes);
 
 #endif

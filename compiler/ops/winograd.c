@@ -238,6 +238,7 @@ static void emit_pack(Emit *e, const Node *n)
     const int64_t *d = n->in[0]->dims;
     const bool turned = n->variant & TURNED;
     const int64_t outputs = d[turned ? 2 : 3], inputs = d[turned ? 3 : 2];
+    if (n->variant & AMX) emit_amx_pack_body(e, n, LANES);
     need_parts(e);
     need_section(e, "winograd_wide");
     set(e, "$kernel", "%lld, %lld", (long long)d[2], (long long)d[3]);
