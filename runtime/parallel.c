@@ -235,8 +235,6 @@ void *rt_scratch(const RtRun *run)
     return run->scratch + (size_t)thread_index * run->scratch_bytes;
 }
 
-int rt_threads(const RtRun *run) { return rt_pool_threads(run->pool); }
-
 /* The part of the threads' time in which they work, if all tasks take equally long. */
 static double use_of_threads(int tasks, int threads)
 {

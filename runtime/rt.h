@@ -142,8 +142,6 @@ void rt_parallel(RtKernel *kernel, int tasks, const RtCall *call); /* parallel.c
 /* For kernels: memory of the calling thread, which holds nothing between two tasks. */
 void *rt_scratch(const RtRun *run);
 
-int rt_threads(const RtRun *run); /* that compute */
-
 /* Into how many parts, at most `most`, each of `blocks` pieces of work should be cut so that the
  * run's threads share them evenly: the fewest that leave no more than a tenth of the time idle, or
  * those that leave the least. For kernels whose bits do not depend on the cut. */

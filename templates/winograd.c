@@ -209,10 +209,6 @@ FUNCTION void NAME($output)(int low, int narrow, const real *m, size_t step, con
 //% winograd
 #define Output NAME(Output)
 #define finish_plane NAME(finish_plane)
-#define Area NAME(Area)
-#define fetch NAME(fetch)
-#define input_area NAME(input_area)
-#define output_area NAME(output_area)
 #define multiply_groups NAME(multiply_groups)
 #define winograd NAME(winograd)
 
@@ -242,63 +238,10 @@ INLINE void finish_plane(const Conv *c, const Block *b, const real *m, size_t st
     }
 }
 
-/* Pixels of some planes, a line of the cache each, that will be read or written soon. */
-typedef struct {
-    const real *first;
-    size_t plane, row;
-    int planes, rows, width;
-} Area;
-
-/* Fetches part `index` of `parts` of an area. */
-INLINE void fetch(const Area *a, const int write, int index, int parts)
-{
-    const int lines = a->planes * a->rows * a->width, end = (long)lines * (index + 1) / parts;
-    for (int i = (long)lines * index / parts; i < end;) {
-        const int column = i % a->width, row = i / a->width;
-        const int run = a->width - column < end - i ? a->width - column : end - i;
-        const real *at = a->first + row / a->rows * a->plane + row % a->rows * a->row;
-        for (int j = column; j < column + run; j++)
-            if (write)
-                __builtin_prefetch(at + (size_t)j * RT_LANES, 1, 3);
-            else
-                __builtin_prefetch(at + (size_t)j * RT_LANES, 0, 2);
-        i += run;
-    }
-}
-
-/* What the windows of a block of one picture go over: none of a block of more. */
-INLINE Area input_area(const Conv *c, const Block *b, const real *x)
-{
-    const Tiles *t = &b->tiles;
-    return (Area){x + b->n * c->x_picture + 4 * b->row * c->x_row +
-                      (size_t)4 * b->column * RT_LANES,
-                  c->x_plane,
-                  c->x_row,
-                  t->pictures > 1 ? 0 : c->x_planes,
-                  4 * t->rows + 2,
-                  4 * t->columns + 2};
-}
-
-/* The results of such a block in the planes [first, last). */
-INLINE Area output_area(const Conv *c, const Block *b, real *y, int first, int last)
-{
-    const Tiles *t = &b->tiles;
-    const int size = 4 / c->pooled, h = b->row * size, w = b->column * size;
-    const int rows = c->y_height - h, columns = c->y_width - w;
-    return (Area){y + b->n * c->y_picture + first * c->y_plane + (c->top + h) * c->y_row +
-                      (size_t)(c->left + w) * RT_LANES,
-                  c->y_plane,
-                  c->y_row,
-                  t->pictures > 1 ? 0 : last - first,
-                  rows < t->rows * size ? rows : t->rows * size,
-                  columns < t->columns * size ? columns : t->columns * size};
-}
-
 /* The products of a block's tiles with the groups [g0, g1) of output channels, which lie two planes
- * a group in m. Fetches `in`, of which it has the parts from `part` of `parts`, and `out`. */
+ * a group in m. */
 INLINE void multiply_groups(const Conv *c, const Tiles *t, const real *v, size_t v_step,
-                            const real *kernel, int g0, int g1, real *m, size_t m_step,
-                            const Area *in, int part, int parts, const Area *out)
+                            const real *kernel, int g0, int g1, real *m, size_t m_step)
 {
     const int count = count_tiles(t);
     const size_t plane = (size_t)count * RT_LANES;
@@ -309,9 +252,6 @@ INLINE void multiply_groups(const Conv *c, const Tiles *t, const real *v, size_t
         find_tiles(t, f, &first, &last);
         for (int g = g0; g < g1 && first < last; g++) {
             const real *u = kernel + g * group + f * panel;
-            const int done = f * (g1 - g0) + g - g0;
-            fetch(in, 0, part + done, parts);
-            fetch(out, 1, done, FREQUENCIES * (g1 - g0));
             const real *next = g + 1 < g1 ? u + group : kernel + g0 * group + (f + 1) * panel;
             multiply_panel(last - first, c->x_planes, v + first * RT_LANES, plane, u,
                            m + (g - g0) * 2 * plane + first * RT_LANES, plane, next,
@@ -322,7 +262,7 @@ INLINE void multiply_groups(const Conv *c, const Tiles *t, const real *v, size_t
 
 /* A task is a part of the groups of output channels of a block of tiles. x is where the first
  * picture's first window begins. */
-FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *all_x,
+FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *x,
                        const real *all_bias, Output *output)
 {
     const int blocks = count_blocks(c, call->n), groups = CEIL_DIV(c->y_planes, 2);
@@ -331,21 +271,14 @@ FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *
     const size_t plane = (size_t)count_tiles(&b.tiles) * RT_LANES;
     const size_t v_step = c->x_planes * plane + LINE, m_step = 2 * c->groups * plane + LINE;
     real *v = rt_scratch(call->run), *m = v + FREQUENCIES * v_step;
-    const real *x =
-        all_x + b.n * c->x_picture + 4 * b.row * c->x_row + (size_t)4 * b.column * RT_LANES;
+    x += b.n * c->x_picture + 4 * b.row * c->x_row + (size_t)4 * b.column * RT_LANES;
     for (int p = 0; p < c->x_planes; p++)
         transform_plane(&b.tiles, x + p * c->x_plane, c->x_picture, c->x_row, v + p * plane,
                         v_step);
-    const int begin = groups * part / parts, end = groups * (part + 1) / parts;
-    const int next = task / parts + CEIL_DIV(rt_threads(call->run), parts);
-    const Block after = next < blocks ? find_block(c, call->n, next) : (Block){0};
-    const Area in = next < blocks ? input_area(c, &after, all_x) : (Area){.rows = 1, .width = 1};
-    for (int g0 = begin; g0 < end; g0 += c->groups) {
+    const int end = groups * (part + 1) / parts;
+    for (int g0 = groups * part / parts; g0 < end; g0 += c->groups) {
         const int g1 = g0 + c->groups < end ? g0 + c->groups : end;
-        const int planes = 2 * g1 < c->y_planes ? 2 * g1 : c->y_planes;
-        const Area out = output_area(c, &b, call->out[0], 2 * g0, planes);
-        multiply_groups(c, &b.tiles, v, v_step, call->in[1], g0, g1, m, m_step, &in,
-                        FREQUENCIES * (g0 - begin), FREQUENCIES * (end - begin), &out);
+        multiply_groups(c, &b.tiles, v, v_step, call->in[1], g0, g1, m, m_step);
         for (int j = 2 * g0; j < 2 * g1 && j < c->y_planes; j++) {
             const int lanes = c->y_channels - j * RT_LANES;
             real bias[RT_LANES] = {0};
