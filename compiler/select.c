@@ -139,18 +139,25 @@ static void select_node(Graph *g, Node *n)
                                           : channels_of(n->out[i]);
 }
 
-/* What leaves the program is dense and channels-last, whoever made it. */
+/* What leaves the program is dense and channels-last, whoever made it, and there before the loss: a
+ * training step gives its results before it goes backward. */
 static void straighten_result(Graph *g, Tensor **result)
 {
-    Tensor *t = *result;
-    Layout plain = channels_last(t);
+    Tensor *t = *result, *in[] = {t, NULL};
+    const Op *convert = find_op("convert");
+    const Layout plain = channels_last(t);
     if (t->kind != TENSOR_INPUT && serves(t, &plain, true)) return;
     Node *maker = t->producer;
-    Tensor *made =
-        add_node(g, find_op("convert"), format("%s_out", t->name),
-                 g->model->layers[g->model->layer_count - 1], NULL, (Tensor *[]){t, NULL});
-    made->layout_fixed = true;
-    made->in_prefix = made->producer->in_prefix = maker ? maker->in_prefix : true;
+    Tensor *made = maker ? find_conversion(t, maker, convert, &plain, true) : NULL;
+    if (!made) {
+        Layer *layer = g->model->layers[g->model->layer_count - 1];
+        const char *name = format("%s_out", t->name);
+        made = g->loss && t != g->loss
+                   ? insert_node(g, g->loss->producer, convert, name, layer, NULL, in)
+                   : add_node(g, convert, name, layer, NULL, in);
+        made->layout_fixed = true;
+        made->in_prefix = made->producer->in_prefix = maker ? maker->in_prefix : true;
+    }
     *result = made;
 }
 

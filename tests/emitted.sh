@@ -105,7 +105,7 @@ check both_link "${CC:-cc} -std=gnu11 ${TEST_CFLAGS:-} -I$root/runtime -DNO_MAIN
 body() { sed -n "/^static [a-z]* $1(/,/^}/p" "$work/pets.c"; }
 check frozen_is_whole 'body frozen_head | grep -q block5_conv3'
 check frozen_has_no_gradient \
-    '! body frozen_head | grep -E "\b(d_|dense_d|[a-z0-9_]*grad)|_d_|slot_"'
+    '! body frozen_head | grep -E "\b(d_|dense_d)|_(d|dw|dx|grad)_|slot_"'
 check backward_ends_at_the_boundary '! body backward_head | grep -E "conv2d|pool|block"'
 check backward_updates 'body backward_head | grep -q slot_head_fc_kernel_velocity'
 check fine_tune_trains_block5 'body backward_fine_tune | grep -q slot_fine_tune_block5_conv1_kernel'
@@ -125,15 +125,15 @@ sed -e 's/180, 180/224, 224/' -e '/Random/d' examples/pets/model.json >"$work/bl
 check block5/ratio "ratios_are_one $work/block5.json"
 "$tlc" plan "$work/block5.json" | grep -A 2 '^phase fine_tune' | grep activations >"$work/block5"
 echo "VGG16 224x224, batch 32, block 5 and head:$(sed 's/  */ /g' "$work/block5")"
-check block5/memory "awk '{ exit !(\$4 <= 115 && \$5 == \"MiB\") }' $work/block5"
+check block5/memory "awk '{ exit !(\$4 <= 146 && \$5 == \"MiB\") }' $work/block5"
 
-"$tlc" examples/pets/model.json -o "$work/large.c" --max-memory 290MiB 2>"$work/refusal"
+"$tlc" examples/pets/model.json -o "$work/large.c" --max-memory 430MiB 2>"$work/refusal"
 check refused "test $? = 6 && ! test -e $work/large.c"
 fits=$(sed -n 's/.*"batch_size": \([0-9]*\) fits.*/\1/p' "$work/refusal")
 # with_batch N: does a batch of N fit?
 with_batch() {
     sed "s/\"batch_size\": 32/\"batch_size\": $1/" examples/pets/model.json >"$work/batch.json"
-    "$tlc" plan "$work/batch.json" --max-memory 290MiB
+    "$tlc" plan "$work/batch.json" --max-memory 430MiB
 }
 check largest_batch "with_batch ${fits:-0} && ! with_batch $((${fits:-0} + 1))"
 
