@@ -23,7 +23,7 @@ OPS := $(sort $(wildcard compiler/ops/*.c))
 BASES := $(sort $(wildcard compiler/bases/*.c))
 TEMPLATES := $(sort $(wildcard templates/*.c))
 TLC_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard compiler/*.c)) $(OPS) $(BASES)) \
-               $(BUILD)/compiler/lists.o $(BUILD)/runtime/summary.o
+               $(BUILD)/compiler/lists.o $(BUILD)/runtime/summary.o $(BUILD)/runtime/cpu.o
 RT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/*.c)))
 
 all: $(BUILD)/tlc $(BUILD)/libtlcrt.a $(BUILD)/tlcrt.pc
