@@ -94,7 +94,7 @@ STANDIN := $(shell grep -qw avx512_bf16 /proc/cpuinfo && echo 1 || echo 0)
 export STANDIN
 
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
-         tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh \
+         tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh tests/tuned.sh \
          "tests/golden/run $(GOLDEN)" tests/programs.sh
 
 packages-%:
