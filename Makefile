@@ -23,7 +23,7 @@ OPS := $(sort $(wildcard compiler/ops/*.c))
 BASES := $(sort $(wildcard compiler/bases/*.c))
 TEMPLATES := $(sort $(wildcard templates/*.c))
 TLC_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard compiler/*.c)) $(OPS) $(BASES)) \
-               $(BUILD)/compiler/lists.o $(BUILD)/runtime/summary.o
+               $(BUILD)/compiler/lists.o $(BUILD)/runtime/summary.o $(BUILD)/runtime/cpu.o
 RT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/*.c)))
 
 all: $(BUILD)/tlc $(BUILD)/libtlcrt.a $(BUILD)/tlcrt.pc
@@ -94,7 +94,7 @@ STANDIN := $(shell grep -qw avx512_bf16 /proc/cpuinfo && echo 1 || echo 0)
 export STANDIN
 
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
-         tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh \
+         tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh tests/tuned.sh \
          "tests/golden/run $(GOLDEN)" tests/programs.sh
 
 packages-%:

@@ -254,8 +254,13 @@ static bool is_special(const char *path)
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
 }
 
-static void write_whole(const char *path, const Text *text)
+void write_whole(const char *path, const Text *text)
 {
+    if (strcmp(path, "-") == 0) {
+        if (fwrite(text->data, 1, text->length, stdout) != text->length || fflush(stdout) != 0)
+            error_world(EXIT_ROOM, NULL, "standard output: %s", strerror(errno));
+        return;
+    }
     const bool special = is_special(path);
     const char *temporary = special ? path : format("%s.tmp.%d", path, (int)getpid());
     FILE *file = fopen(temporary, "wb");
@@ -271,25 +276,21 @@ static void write_whole(const char *path, const Text *text)
 
 /* Programs are printed first, into a text of their own, since that finds the kernels that the top
  * of the file must know. */
-void emit_model(const Model *m, const char *path)
+Emit *print_model(const Model *m)
 {
-    Emit e = {.m = m};
+    Emit *e = alloc(1, sizeof *e);
+    e->m = m;
     for (int i = 0; i < m->program_count; i++) {
         const Graph *g = m->programs[i];
-        name_in_file(&e, g, g->name); /* its function's: no tensor may take it */
-        name_in_file(&e, &g->name, format("prepare_%s", g->name));
+        name_in_file(e, g, g->name); /* its function's: no tensor may take it */
+        name_in_file(e, &g->name, format("prepare_%s", g->name));
     }
-    for (int i = 0; i < m->program_count; i++) emit_program(&e, m->programs[i]);
-    emit_tables(&e);
-    const Text programs = e.out;
-    e.out = (Text){0};
-    emit_prologue(&e);
-    add_bytes(&e.out, programs.data, programs.length);
-    add_text(&e.out, "#endif\n");
-    if (strcmp(path, "-") == 0) {
-        if (fwrite(e.out.data, 1, e.out.length, stdout) != e.out.length || fflush(stdout) != 0)
-            error_world(EXIT_ROOM, NULL, "standard output: %s", strerror(errno));
-        return;
-    }
-    write_whole(path, &e.out);
+    for (int i = 0; i < m->program_count; i++) emit_program(e, m->programs[i]);
+    emit_tables(e);
+    const Text programs = e->out;
+    e->out = (Text){0};
+    emit_prologue(e);
+    add_bytes(&e->out, programs.data, programs.length);
+    add_text(&e->out, "#endif\n");
+    return e;
 }

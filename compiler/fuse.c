@@ -29,7 +29,7 @@ static bool fuse_pool(Graph *g, Node *n)
     if (!n->op->absorb || n->pooled || t->user_count != 1 || t == g->output || t == g->loss)
         return false;
     Node *user = t->users[0];
-    if (user->in_prefix != n->in_prefix || !n->op->absorb(n, user)) return false;
+    if (user->in_prefix != n->in_prefix || !n->op->absorb(g, n, user)) return false;
     n->pooled = true;
     memcpy(t->dims, user->out[0]->dims, sizeof t->dims);
     t->name = user->out[0]->name;

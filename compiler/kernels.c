@@ -91,6 +91,14 @@ static void note_service(Kernel *k, const Node *n)
     add_text(&k->serves, "%s%s", k->serves.length ? ", " : "", name);
 }
 
+static void note_call(Emit *e, const Node *n, Kernel *k)
+{
+    MadeCall *call = alloc(1, sizeof *call);
+    *call = (MadeCall){e->g, n, k->name};
+    append(&e->made, &e->made_count, call);
+    if (n->choice && !k->why) k->why = n->choice->why;
+}
+
 /* One piece of a call, on a new line if it would pass the margin. */
 static void print_piece(Emit *e, size_t *column, const char *piece)
 {
@@ -147,6 +155,7 @@ void emit_kernel(Emit *e, const Node *n, const char *section, const char *name, 
 {
     Kernel *k = find_kernel(e, fill_bodies(e, section), name);
     note_service(k, n);
+    note_call(e, n, k);
     e->call_count++;
     size_t column = 0;
     print_piece(e, &column, format("    CALL(%s,", k->name));
@@ -265,7 +274,8 @@ void emit_kernels(Emit *e)
     for (int i = 0; i < e->section_text_count; i++) add_text(&e->out, "\n%s", e->section_texts[i]);
     for (int i = 0; i < e->kernel_count; i++) {
         const Kernel *k = e->kernels[i];
-        add_text(&e->out, "\n/* %s: serves %s. */\n", k->name, k->serves.data);
+        add_text(&e->out, "\n/* %s: serves %s.%s%s%s */\n", k->name, k->serves.data,
+                 k->why ? "\n * " : "", k->why ? k->why : "", k->why ? "." : "");
         add_text(&e->out, "%s", replace_word(k->text, "$name", k->name));
     }
     add_text(&e->out, "\n");

@@ -26,8 +26,9 @@ enum { PASS_COUNT = sizeof passes / sizeof *passes };
 typedef struct {
     const char *command; /* "compile", "plan", "summary", … */
     const char *file, *out, *dump;
-    int64_t max_memory;
+    int64_t max_memory, batch;
     const char *precision; /* NULL: as the model says */
+    const char *tuned;     /* NULL: the cost model chooses algorithms */
     bool trainable, expand;
 } Options;
 
@@ -36,11 +37,14 @@ static const char help[] =
     "\n"
     "  tlc model.json -o model.c   compile a model to one C file\n"
     "  tlc plan model.json         print tensors, memory plan and totals, per phase\n"
+    "  tlc tune model.json         time the kernels' algorithms here, write model.tuned.json\n"
     "  tlc summary model.json      print the layers as Keras's model.summary() does\n"
     "  tlc schema                  print the JSON Schema of model.json\n"
     "  tlc format-tables           print the attribute tables of the documentation\n"
     "\n"
-    "  -o FILE              the C file to write; - for standard output\n"
+    "  -o FILE              the C file (tune: the table) to write; - for standard output\n"
+    "  --tuned FILE         choose algorithms by the table that tlc tune wrote\n"
+    "  --batch N            tune: pictures of a run (default 8)\n"
     "  --max-memory SIZE    refuse a model whose arena is larger (512MiB, 2GiB, bytes)\n"
     "  --precision P        highest, high or medium, instead of what the model says\n"
     "  --dump=PASS          print each program's graph after a pass on stderr:\n"
@@ -49,7 +53,8 @@ static const char help[] =
     "  --expand             summary: list the layers of a base\n"
     "  --help, --version\n"
     "\n"
-    "Exit codes: 0 ok, 2 usage, 3 bad model, 4 cannot read, 6 memory or disk.\n"
+    "Exit codes: 0 ok, 1 a candidate of tune fails, 2 usage, 3 bad model, 4 cannot read, 6 memory "
+    "or disk.\n"
     "The language of model.json is described in docs/model-format.md.\n";
 
 static bool is_pass(const char *name)
@@ -82,9 +87,11 @@ static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char
 }
 
 /* Batches are capped at most_rows pictures, unless that is 0. */
-static Model *compile_model(const Options *o, const char *dump_pass, int64_t most_rows)
+static Model *compile_model(const Options *o, Tuning *tuning, const char *dump_pass,
+                            int64_t most_rows)
 {
     Model *m = parse_model(o->file);
+    m->tuning = tuning;
     if (o->precision) find_precision(o->precision, &m->precision);
     m->hash = hash_model(m);
     for (int i = 0; i < m->phase_count && most_rows; i++)
@@ -107,13 +114,13 @@ static int64_t largest_batch(const Model *m)
 }
 
 /* --max-memory: refuses, with the largest batch that fits, found by bisection. */
-static void check_memory(const Options *o, const Model *m)
+static void check_memory(const Options *o, Model *m)
 {
     if (!o->max_memory || m->arena_bytes <= (size_t)o->max_memory) return;
     int64_t fits = 0, too_large = largest_batch(m);
     while (fits + 1 < too_large) {
         const int64_t batch = fits + (too_large - fits) / 2;
-        if (compile_model(o, NULL, batch)->arena_bytes <= (size_t)o->max_memory)
+        if (compile_model(o, m->tuning, NULL, batch)->arena_bytes <= (size_t)o->max_memory)
             fits = batch;
         else
             too_large = batch;
@@ -147,6 +154,14 @@ static const char *parse_precision(const char *name)
     usage("--precision: \"%s\" is none; write highest, high or medium", name);
 }
 
+static int64_t parse_batch(const char *text)
+{
+    char *end;
+    const long batch = strtol(text, &end, 10);
+    if (end != text && *end == '\0' && batch > 0 && batch <= 65536) return batch;
+    usage("--batch: \"%s\" is no number of pictures", text);
+}
+
 /* The value of an option, as --name=value, or the next argument. */
 static const char *option_value(const char *name, int argc, char **argv, int *i)
 {
@@ -167,6 +182,10 @@ static bool parse_option(Options *o, int argc, char **argv, int *i)
         o->out = value;
     } else if ((value = option_value("--max-memory", argc, argv, i))) {
         o->max_memory = parse_size(value);
+    } else if ((value = option_value("--batch", argc, argv, i))) {
+        o->batch = parse_batch(value);
+    } else if ((value = option_value("--tuned", argc, argv, i))) {
+        o->tuned = value;
     } else if ((value = option_value("--precision", argc, argv, i))) {
         o->precision = parse_precision(value);
     } else if ((value = option_value("--dump", argc, argv, i))) {
@@ -180,7 +199,7 @@ static bool parse_option(Options *o, int argc, char **argv, int *i)
 
 static bool is_command(const char *word)
 {
-    static const char *const commands[] = {"plan", "summary", "schema", "format-tables"};
+    static const char *const commands[] = {"plan", "tune", "summary", "schema", "format-tables"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(word, commands[i]) == 0) return true;
     return false;
@@ -211,6 +230,22 @@ static void print_next_step(const Model *m, const char *out)
     fprintf(stderr, "  cc -O2 %s $(pkg-config --cflags --libs tlcrt) -o %s\n", out, m->name);
 }
 
+static Model *compile_again(const void *options, Tuning *tuning)
+{
+    return compile_model(options, tuning, NULL, 0);
+}
+
+/* Beside the model, unless -o says where. */
+static void run_tune(const Options *o)
+{
+    const char *dot = strrchr(o->file, '.');
+    const int stem = dot && !strchr(dot, '/') ? (int)(dot - o->file) : (int)strlen(o->file);
+    const char *out = o->out ? o->out : format("%.*s.tuned.json", stem, o->file);
+    if (strcmp(out, "-") == 0) usage("tune reads the table again: -o wants a file");
+    tune(compile_again, o, out, o->batch ? o->batch : 8);
+    fprintf(stderr, "%s\n  tlc %s --tuned %s -o %.*s.c\n", out, o->file, out, stem, o->file);
+}
+
 static int run_command(const Options *o)
 {
     if (strcmp(o->command, "schema") == 0) return print_schema(stdout), EXIT_OK;
@@ -218,12 +253,15 @@ static int run_command(const Options *o)
     if (!o->file) usage("which model? tlc model.json -o model.c; see tlc --help");
     const bool compile = strcmp(o->command, "compile") == 0;
     if (compile && !o->out) usage("where to? tlc %s -o model.c", o->file);
-    Model *m = compile_model(o, o->dump, 0);
+    if (strcmp(o->command, "tune") == 0) return run_tune(o), EXIT_OK;
+    Tuning *tuning = o->tuned ? read_tuning(o->tuned) : NULL;
+    Model *m = compile_model(o, tuning, o->dump, 0);
+    if (tuning) check_tuning(tuning, o->tuned, m);
     check_memory(o, m);
     if (strcmp(o->command, "plan") == 0) print_plan(m, stdout);
     if (strcmp(o->command, "summary") == 0) print_summary(m, stdout, o->trainable, o->expand);
     if (!compile) return EXIT_OK;
-    emit_model(m, o->out);
+    write_whole(o->out, &print_model(m)->out);
     if (strcmp(o->out, "-") != 0) print_next_step(m, o->out);
     return EXIT_OK;
 }

@@ -79,6 +79,30 @@ static void print_phase(const Graph *g, FILE *out)
     fprintf(out, "  bytes moved a step        %12s\n\n", bytes_text(step_bytes(g)));
 }
 
+/* Whether an earlier convolution of this name, of another program, has the same choice. */
+static bool is_listed(const Graph *const *programs, int program, const Node *n)
+{
+    for (int p = 0; p < program; p++)
+        for (int i = 0; i < programs[p]->node_count; i++) {
+            const Node *other = programs[p]->nodes[i];
+            if (other->choice && strcmp(other->name, n->name) == 0 &&
+                strcmp(other->choice->why, n->choice->why) == 0)
+                return true;
+        }
+    return false;
+}
+
+static void print_choices(const Model *m, FILE *out)
+{
+    for (int p = 0; p < m->program_count; p++)
+        for (int i = 0; i < m->programs[p]->node_count; i++) {
+            const Node *n = m->programs[p]->nodes[i];
+            if (n->choice && !is_listed((const Graph *const *)m->programs, p, n))
+                fprintf(out, "  %-28s %s\n", n->name, n->choice->why);
+        }
+    fprintf(out, "\n");
+}
+
 void print_plan(const Model *m, FILE *out)
 {
     int64_t params = 0;
@@ -86,6 +110,7 @@ void print_plan(const Model *m, FILE *out)
     for (int i = 0; i < m->program_count; i++) print_program(m->programs[i], out);
     for (int i = 0; i < m->program_count; i++)
         if (m->programs[i]->kind == PROGRAM_TRAIN) print_phase(m->programs[i], out);
+    print_choices(m, out);
     fprintf(out, "model %s: %s parameters, %.3f G multiply-adds a picture, precision %s\n", m->name,
             count_text(params), (double)step_macs(m->programs[0]) / m->programs[0]->batch / 1e9,
             precision_names[m->precision]);

@@ -38,6 +38,8 @@ typedef struct Node Node;
 typedef struct Graph Graph;
 typedef struct Emit Emit;
 typedef struct Packed Packed;
+typedef struct Choice Choice;
+typedef struct Tuning Tuning;
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
 
@@ -199,6 +201,7 @@ struct Model {
     int height, width, channels;
     bool nearest; /* interpolation */
     Precision precision;
+    Tuning *tuning; /* NULL: the cost model decides */
     Layer **layers; /* in order, bases expanded; the model's output is the last one's */
     int layer_count;
     Base **bases;
@@ -214,6 +217,30 @@ struct Model {
     size_t weight_bytes, slot_bytes, packed_bytes, plan_bytes, batch_bytes, arena_bytes;
     size_t slot_offset, packed_offset, plan_offset, batch_offset;
     size_t scratch_bytes; /* of each thread */
+};
+
+/* ---- Choice among algorithms ----------------------------------------------------------------- */
+
+struct Choice {
+    const char *key;       /* what a table knows it by, "conv2d_3x3_28x28_256_512"; NULL: none */
+    bool winograd;         /* or the direct sum */
+    int64_t tiles, groups; /* about so many of a block; 0: as the cost model takes them */
+    const char *why;       /* one line for the file and `tlc plan` */
+};
+
+/* One row of a table of measured choices. */
+typedef struct {
+    Choice choice;
+    double ms, other_ms; /* of all calls in a run; of the best of the other algorithm */
+    bool used;           /* the model has such a convolution */
+} TunedChoice;
+
+struct Tuning {
+    const char *model, *precision, *cpu, *level; /* measured on, at, by */
+    int threads, batch;
+    const Choice *forced; /* for all convolutions, instead of the rows */
+    TunedChoice **rows;
+    int count;
 };
 
 /* ---- Graph ----------------------------------------------------------------------------------- */
@@ -266,13 +293,14 @@ struct Node {
     Value *values;    /* attributes, one for each row of op->attrs */
     Tensor *in[MAX_IN], *out[MAX_OUT];
     int in_count, out_count;
-    const char *fused; /* activation in the epilogue, or NULL: "relu"; by fuse */
-    bool pooled;       /* 2x2 max pooling in the epilogue, after the activation; by fuse */
-    Node *update;      /* optimizer node done in this node's last store, or NULL; by fuse */
-    int variant;       /* algorithm chosen by select; the op's own numbering */
-    size_t scratch;    /* bytes of each thread's own memory that its kernel needs; by select */
-    bool in_prefix;    /* runs in micro-batches */
-    bool in_prepare;   /* runs once, before the program */
+    const char *fused;    /* activation in the epilogue, or NULL: "relu"; by fuse */
+    bool pooled;          /* 2x2 max pooling in the epilogue, after the activation; by fuse */
+    Node *update;         /* optimizer node done in this node's last store, or NULL; by fuse */
+    int variant;          /* algorithm chosen by select; the op's own numbering */
+    const Choice *choice; /* how a convolution is summed, and why; by select */
+    size_t scratch;       /* bytes of each thread's own memory that its kernel needs; by select */
+    bool in_prefix;       /* runs in micro-batches */
+    bool in_prepare;      /* runs once, before the program */
     int index;
 };
 
@@ -334,7 +362,7 @@ struct Op {
     const char *(*epilogue)(const Node *n);
     /* Whether n can do the work of `user`, the only one that reads its result, in its last store;
      * only 2x2 max pooling as yet. Optional. */
-    bool (*absorb)(Node *n, const Node *user);
+    bool (*absorb)(const Graph *g, const Node *n, const Node *user);
     /* Sets layouts of out[], asks for those of in[] (want_layout), may set variant and add
      * workspace and pack nodes. NULL: in any layout without regard to the halo, out like in[0]. */
     void (*select)(Graph *g, Node *n);
@@ -568,8 +596,16 @@ void plan_model(Model *m);
 /* One kernel of the file: a template section with its placeholders filled. */
 typedef struct {
     const char *name, *text; /* text with $name still in it: equal texts are one kernel */
+    const char *why;         /* of the choice that made it, or NULL */
     Text serves;             /* the nodes that call it, for the comment above it */
 } Kernel;
+
+/* One call of a kernel. */
+typedef struct {
+    const Graph *g;
+    const Node *n;
+    const char *kernel;
+} MadeCall;
 
 /* What a thing (tensor, slot) is called in the file. */
 typedef struct {
@@ -588,6 +624,8 @@ struct Emit {
     int call_count;
     Kernel **kernels;
     int kernel_count;
+    MadeCall **made; /* in the order of the file */
+    int made_count;
     FileName **names;
     int name_count;
     const char **sections; /* needed once a level, in order */
@@ -632,8 +670,10 @@ const char *c_string(const char *text); /* quoted and escaped; NULL becomes "NUL
 void emit_tables(Emit *e);              /* tables.c: RtLayer … RtModel */
 /* emit.c: the section (include_level, level_row) for each level of the file but the generic one. */
 void emit_levels(Emit *e, const char *section);
-/* emit.c: writes the file beside its name and renames it; "-": standard output. */
-void emit_model(const Model *m, const char *out);
+/* emit.c: the whole file, in out. */
+Emit *print_model(const Model *m);
+/* Writes a file beside its name and renames it; "-": standard output. */
+void write_whole(const char *path, const Text *text);
 
 /* ==== shape.c: what hooks of several ops share ================================================ */
 
@@ -693,6 +733,28 @@ void add_update(Graph *g, Weight *w, Tensor *gradient);
  * real *const slot[], size_t from, size_t count)`, which applies the gradients g[0..count) to
  * w[from..from + count) and the same part of the slots; returns its name. */
 const char *need_update(Emit *e, const Node *update);
+
+/* ==== tuned.c, tune.c: measured choices ======================================================= */
+
+/* tuned.c: what `tlc tune` wrote. Exit 3 on what it cannot have written. */
+Tuning *read_tuning(const char *file);
+/* Warnings where the table was measured for another model, precision or CPU, or on convolutions
+ * that the model does not have; all programs are known. */
+void check_tuning(const Tuning *t, const char *file, const Model *m);
+/* What the table says about this convolution, or NULL. */
+const Choice *find_choice(Tuning *t, const char *key);
+void write_tuning(const Tuning *t, const char *path);
+const char *plain_text(const char *text); /* with _ for what a comment or a string cannot hold */
+
+/* script.c: whether a script of sh succeeds, in which $1 is scratch_directory(), $2 and $3 are the
+ * others. Ends tlc if it takes too long or a signal comes, with the script's processes. */
+bool run_script(const char *script, const char *name, const char *batch);
+const char *scratch_directory(void);
+
+/* tune.c: times the candidates on this machine and writes the table. compile makes the model anew,
+ * by these choices (NULL: the cost model's). */
+typedef Model *Compile(const void *context, Tuning *tuning);
+void tune(Compile *compile, const void *context, const char *out, int64_t batch);
 
 /* ==== summary.c, report.c ===================================================================== */
 

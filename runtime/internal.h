@@ -62,7 +62,7 @@ extern RtProfiler *rt_profiler;
 
 RtLevel rt_level(void); /* the level to use; see rt.h */
 const char *rt_level_name(RtLevel level);
-const char *rt_cpu_name(void);
+const char *rt_cpu_name(void); /* cpu.c: "Intel(R) Xeon(R) …" */
 
 /* ---- rng.c ----------------------------------------------------------------------------------- */
 

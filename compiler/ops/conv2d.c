@@ -178,14 +178,14 @@ static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int 
 {
     n->variant = variant;
     const AmxSum amx = amx_sum(g->model, n, h, w, n->in[1]->dims, lanes);
-    const bool winograd = winograd_pays(h, w, amx.inputs, amx.outputs);
+    n->choice = choose_sum(g->model, "conv2d", h, w, amx.inputs, amx.outputs);
     const bool by_amx = amx_pays(&amx);
     if (by_amx) variant |= AMX;
-    if (winograd)
+    if (n->choice->winograd)
         select_winograd(g, n, h, w, variant | WINOGRAD);
     else
         select_direct(g, n, h, w, lanes, variant, by_amx ? amx_packed_count(&amx) : 0);
-    if (by_amx && n->scratch < amx_scratch(&amx)) n->scratch = amx_scratch(&amx);
+    if (by_amx) use_amx(n, amx_scratch(&amx));
 }
 
 static void select_conv2d(Graph *g, Node *n)
@@ -266,11 +266,12 @@ static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
 
 /* Whether `user` is max pooling of 2x2, which Winograd's tiles can do in their last store, before
  * the fused function: those of fuse never fall. */
-static bool absorb_pool(Node *n, const Node *user)
+static bool absorb_pool(const Graph *g, const Node *n, const Node *user)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
-    return is_halving_pool(user) && winograd_pays(&h, &w, x->dims[3], y->dims[3]);
+    return is_halving_pool(user) &&
+           choose_sum(g->model, "conv2d", &h, &w, x->dims[3], y->dims[3])->winograd;
 }
 
 static void emit_conv2d(Emit *e, const Node *n)
@@ -365,9 +366,9 @@ static void select_dw(Graph *g, Node *n)
 {
     const Tensor *x = n->in[0];
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
-    const bool winograd = winograd_pays(&h, &w, x->dims[3], n->in[1]->dims[3]);
+    n->choice = choose_sum(g->model, "conv2d_dw", &h, &w, x->dims[3], n->in[1]->dims[3]);
     const int lanes = input_lanes(x->dims[3]);
-    if (winograd) {
+    if (n->choice->winograd) {
         select_winograd_dw(g, n, &h, &w);
     } else {
         want_layout(g, n, 0,
@@ -376,10 +377,7 @@ static void select_dw(Graph *g, Node *n)
         want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
     }
     const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes);
-    if (amx_dw_pays(&amx)) {
-        n->variant |= AMX;
-        if (n->scratch < amx_dw_scratch(&amx)) n->scratch = amx_dw_scratch(&amx);
-    }
+    if (amx_dw_pays(&amx)) use_amx(n, amx_dw_scratch(&amx));
 }
 
 enum { MOST_TAPS = 25 }; /* of one task: their sums fit into the first cache */

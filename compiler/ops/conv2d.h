@@ -18,9 +18,9 @@ const char *window_name(const char *stem, const Axis *h, const Axis *w, const Te
 
 /* ---- winograd.c: windows of 3x3 at strides of 1 ---------------------------------------------- */
 
-/* Whether it needs less time than the direct sum. x: what the windows go over; outputs: channels.
- */
-bool winograd_pays(const Axis *h, const Axis *w, int64_t inputs, int64_t outputs);
+/* Winograd's sum or the direct one. stem: "conv2d" or "conv2d_dw"; inputs, outputs: channels. */
+Choice *choose_sum(const Model *m, const char *stem, const Axis *h, const Axis *w, int64_t inputs,
+                   int64_t outputs);
 void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int variant);
 void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w);
 void select_winograd_dw(Graph *g, Node *n, const Axis *h, const Axis *w); /* of the kernel */
@@ -46,6 +46,8 @@ bool amx_pays(const AmxSum *a);
 bool amx_dw_pays(const AmxSum *a);
 size_t amx_scratch(const AmxSum *a);
 size_t amx_dw_scratch(const AmxSum *a);
+/* n has that body; its scratch is at least this. */
+void use_amx(Node *n, size_t scratch);
 int64_t amx_packed_count(const AmxSum *a); /* of the packed kernel, in floats */
 /* For the kernel that is emitted next, whose operands it shares. */
 void emit_amx_body(Emit *e, const Node *n, const Axis *h, const Axis *w);

@@ -145,6 +145,16 @@ static void need_tiles(Emit *e)
     need_level_section(e, LEVEL_AMX, "tiles");
 }
 
+void use_amx(Node *n, size_t scratch)
+{
+    Choice *c = alloc(1, sizeof *c);
+    *c = *n->choice;
+    c->why = format("%s; tiles of 16-bit products at level amx", c->why);
+    n->choice = c;
+    n->variant |= AMX;
+    if (n->scratch < scratch) n->scratch = scratch;
+}
+
 void emit_amx_body(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const int64_t *kernel = n->in[1]->producer->in[0]->dims;

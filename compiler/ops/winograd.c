@@ -23,17 +23,45 @@ static int64_t count_frequencies(int64_t length)
     return 6 * ceil_div(length, SIDE) - ((length - 1) % SIDE < 2 ? 2 : 0);
 }
 
+/* Of Winograd's sum to the direct one. */
+static double relative_products(const Axis *h, const Axis *w)
+{
+    return (double)count_frequencies(h->count) * (double)count_frequencies(w->count) /
+           (9.0 * (double)h->count * (double)w->count);
+}
+
 /* A tile's transforms take about as long as 7.5 / K (of x) and 5.6 / C (of the products) of its
  * multiplications. */
-bool winograd_pays(const Axis *h, const Axis *w, int64_t inputs, int64_t outputs)
+static double relative_time(const Axis *h, const Axis *w, int64_t inputs, int64_t outputs)
 {
-    const bool fits = h->taps == 3 && w->taps == 3 && h->stride == 1 && w->stride == 1 &&
-                      h->dilation == 1 && w->dilation == 1 && inputs >= LANES && outputs >= LANES;
-    if (!fits) return false;
-    const double products =
-        (double)count_frequencies(h->count) * (double)count_frequencies(w->count);
-    const double transforms = 1 + 7.5 / (double)outputs + 5.6 / (double)inputs;
-    return products * transforms < 9.0 * (double)h->count * (double)w->count;
+    return relative_products(h, w) * (1 + 7.5 / (double)outputs + 5.6 / (double)inputs);
+}
+
+static bool fits(const Axis *h, const Axis *w, int64_t inputs, int64_t outputs)
+{
+    return h->taps == 3 && w->taps == 3 && h->stride == 1 && w->stride == 1 && h->dilation == 1 &&
+           w->dilation == 1 && inputs >= LANES && outputs >= LANES;
+}
+
+Choice *choose_sum(const Model *m, const char *stem, const Axis *h, const Axis *w, int64_t inputs,
+                   int64_t outputs)
+{
+    Choice *c = alloc(1, sizeof *c);
+    c->why = "direct: Winograd wants windows of 3x3 at strides of 1, and 16 channels";
+    if (!fits(h, w, inputs, outputs)) return c;
+    const char *key = format("%s_3x3_%lldx%lld_%lld_%lld", stem, (long long)h->count,
+                             (long long)w->count, (long long)inputs, (long long)outputs);
+    const Choice *tuned = find_choice(m->tuning, key);
+    const double time = relative_time(h, w, inputs, outputs);
+    if (tuned)
+        *c = *tuned;
+    else
+        *c = (Choice){.winograd = time < 1, .why = "by the cost model"};
+    c->key = key;
+    if (!c->winograd && tuned) c->why = format("direct, %s", c->why);
+    if (!c->winograd && !tuned)
+        c->why = format("direct: Winograd would take %.2f of the time, %s", time, c->why);
+    return c;
 }
 
 /* ---- Blocks of tiles ------------------------------------------------------------------------- */
@@ -67,17 +95,19 @@ static Blocks cut_pictures(const Axis *h, const Axis *w, int64_t tiles, int64_t 
 
 static int64_t count_tiles(const Blocks *b) { return b->pictures * b->rows * b->columns; }
 
-static Blocks choose_blocks(const Axis *h, const Axis *w, int64_t batch)
+static Blocks choose_blocks(const Choice *c, const Axis *h, const Axis *w, int64_t batch)
 {
-    return cut_pictures(h, w, TILES, MOST_TILES, batch);
+    const int64_t tiles = c->tiles ? c->tiles : TILES;
+    return cut_pictures(h, w, tiles, tiles * MOST_TILES / TILES, batch);
 }
 
 /* Groups of output channels that a block meets at once: as many as their products fit the cache. */
-static int64_t choose_groups(const Blocks *b, int64_t outputs)
+static int64_t choose_groups(const Choice *c, const Blocks *b, int64_t outputs)
 {
     const int64_t most = ceil_div(outputs, 2 * LANES);
     int64_t groups =
         CACHE_BYTES / (FREQUENCIES * count_tiles(b) * 2 * LANES * (int64_t)sizeof(float));
+    if (c->groups) groups = c->groups;
     return groups < 1 ? 1 : groups > most ? most : groups;
 }
 
@@ -86,6 +116,18 @@ static size_t block_bytes(const Blocks *b, int64_t planes, int64_t groups)
 {
     return (size_t)(FREQUENCIES * ((planes + 2 * groups) * count_tiles(b) * LANES + 2 * LINE)) *
            sizeof(float);
+}
+
+/* n's choice with all that is known of it. */
+static void describe(Node *n, const Axis *h, const Axis *w, const Blocks *b, int64_t groups)
+{
+    Choice *c = alloc(1, sizeof *c);
+    *c = *n->choice;
+    c->why = format("Winograd F(4x4, 3x3), %lld tiles a block, %lld group%s: %.2f of the direct "
+                    "sum's products, %s",
+                    (long long)count_tiles(b), (long long)groups, groups == 1 ? "" : "s",
+                    relative_products(h, w), c->why);
+    n->choice = c;
 }
 
 /* ---- Hooks ----------------------------------------------------------------------------------- */
@@ -110,8 +152,10 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
     want_layout(g, n, 0, input_layout(h, w), false);
     n->out[0]->layout = (Layout){.lanes = LANES};
     n->variant = variant;
-    const Blocks b = choose_blocks(h, w, g->batch);
-    n->scratch = block_bytes(&b, ceil_div(inputs, LANES), choose_groups(&b, outputs));
+    const Blocks b = choose_blocks(n->choice, h, w, g->batch);
+    const int64_t groups = choose_groups(n->choice, &b, outputs);
+    n->scratch = block_bytes(&b, ceil_div(inputs, LANES), groups);
+    describe(n, h, w, &b, groups);
     pack_weight(g, n, 1, &op_winograd_pack,
                 FREQUENCIES * ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, LANES) *
                     LANES);
@@ -155,7 +199,7 @@ static void set_blocks(Emit *e, const Axis *h, const Axis *w, const Blocks *b)
 void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
-    const Blocks b = choose_blocks(h, w, e->g->batch);
+    const Blocks b = choose_blocks(n->choice, h, w, e->g->batch);
     const int64_t groups = ceil_div(blocks_of(y), 2);
     need_tiles(e);
     need_section(e, "winograd_products");
@@ -168,7 +212,7 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
     set_shape(e, "$X", x);
     set_shape(e, "$Y", y);
     set_blocks(e, h, w, &b);
-    set(e, "$groups", "%lld", (long long)choose_groups(&b, channels_of(y)));
+    set(e, "$groups", "%lld", (long long)choose_groups(n->choice, &b, channels_of(y)));
     set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
     set(e, "$pooled", "%d", n->pooled);
     set(e, "$output", "%s", output);
@@ -191,15 +235,16 @@ static void choose_planes(int64_t x_blocks, int64_t y_blocks, int64_t *x, int64_
     if (ceil_div(x_blocks, *x) * ceil_div(y_blocks, *y) < DW_TASKS) *x /= 2;
 }
 
-static Blocks choose_dw_blocks(const Axis *h, const Axis *w, int64_t batch)
+static Blocks choose_dw_blocks(const Choice *c, const Axis *h, const Axis *w, int64_t batch)
 {
-    return cut_pictures(h, w, DW_TILES, DW_TILES, batch);
+    const int64_t tiles = c->tiles ? ceil_div(c->tiles * DW_TILES, TILES) : DW_TILES;
+    return cut_pictures(h, w, tiles, tiles, batch);
 }
 
 /* Reads dy in whole tiles or in tiles of two: beyond its edge it must be zero. */
 void select_winograd_dw(Graph *g, Node *n, const Axis *h, const Axis *w)
 {
-    const Blocks b = choose_dw_blocks(h, w, g->batch);
+    const Blocks b = choose_dw_blocks(n->choice, h, w, g->batch);
     int64_t x, y;
     choose_planes(ceil_div(n->in[0]->dims[3], LANES), ceil_div(n->in[1]->dims[3], LANES), &x, &y);
     want_layout(g, n, 0, input_layout(h, w), false);
@@ -208,12 +253,13 @@ void select_winograd_dw(Graph *g, Node *n, const Axis *h, const Axis *w)
     n->scratch = (size_t)(FREQUENCIES *
                           ((x + y) * count_tiles(&b) * LANES + 2 * LINE + x * y * LANES * LANES)) *
                  sizeof(float);
+    describe(n, h, w, &b, ceil_div(y, 2));
 }
 
 void emit_winograd_dw(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *dy = n->in[1];
-    const Blocks b = choose_dw_blocks(h, w, e->g->batch);
+    const Blocks b = choose_dw_blocks(n->choice, h, w, e->g->batch);
     int64_t x_planes, y_planes;
     choose_planes(blocks_of(x), blocks_of(dy), &x_planes, &y_planes);
     need_tiles(e);
