@@ -158,8 +158,8 @@ static int64_t parse_batch(const char *text)
 {
     char *end;
     const long batch = strtol(text, &end, 10);
-    if (end != text && *end == '\0' && batch > 0 && batch <= 65536) return batch;
-    usage("--batch: \"%s\" is no number of pictures", text);
+    if (end != text && *end == '\0' && batch > 0 && batch <= 256) return batch;
+    usage("--batch: \"%s\" is no number of pictures from 1 to 256", text);
 }
 
 /* The value of an option, as --name=value, or the next argument. */
