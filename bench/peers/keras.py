@@ -70,7 +70,7 @@ class Trainer(BaseTrainer):
         prepare_process(threads, precision)
         self.model = make_model(what, pictures.shape[1:])
         self.model.compile(keras.optimizers.RMSprop(1e-5), "binary_crossentropy",
-                           metrics=["accuracy"], jit_compile=False)  # XLA is slower here
+                           metrics=["accuracy"], jit_compile=False)  # by XLA: not tried
         self.pictures = tensorflow.constant(pictures)
         self.labels = tensorflow.constant(labels)
 
