@@ -29,6 +29,7 @@
 #define $padding 1, 1
 #define $block 1, 7, 7
 #define $groups 1
+#define $planes 2
 #define $output winograd_output_example
 #define $bias call->in[2]
 #define $pooled 0
@@ -49,13 +50,16 @@ typedef struct {
 } Next;
 
 /* The products of `rows` tiles at v with `blocks` blocks of a panel of the kernel at u, summed over
- * the channels of `planes` planes. */
+ * the channels of `planes` planes; added to m, if there are `more` sums than these. */
 INLINE void multiply_rows(const int rows, const int blocks, int planes, const real *v, size_t plane,
-                          const real *u, real *m, size_t block, Next next)
+                          const real *u, real *m, size_t block, int more, Next next)
 {
     const int vectors = blocks * BV;
     Vec tile[TILE_VECTORS];
     UNROLL for (int i = 0; i < rows * vectors; i++) tile[i] = (Vec){0};
+    if (more)
+        UNROLL for (int i = 0; i < rows * vectors; i++) tile[i] =
+            load(m + i % vectors / BV * block + i / vectors * RT_LANES + i % BV * VL);
     for (int p = 0; p < planes; p++, v += plane) {
         for (int i = 0; i < next.lines; i++, next.v += LINE) __builtin_prefetch(next.v, 0, 2);
         ROLL for (int k = 0; k < RT_LANES; k++, u += GROUP, next.u += next.pace)
@@ -80,11 +84,11 @@ INLINE void multiply_rows(const int rows, const int blocks, int planes, const re
 
 /* The same for any number of tiles up to TILE_PIXELS. */
 FUNCTION void multiply_tiles(int rows, int planes, const real *v, size_t plane, const real *u,
-                             real *m, size_t block, const Next *next)
+                             real *m, size_t block, int more, const Next *next)
 {
 #define CASE(count)                                                                                \
     case count:                                                                                    \
-        multiply_rows(count, TILE_BLOCKS, planes, v, plane, u, m, block, *next);                   \
+        multiply_rows(count, TILE_BLOCKS, planes, v, plane, u, m, block, more, *next);             \
         break
     switch (rows) {
         CASE(1);
@@ -112,7 +116,8 @@ FUNCTION void multiply_tiles(int rows, int planes, const real *v, size_t plane, 
 /* A panel's products with `count` tiles, in bands of about the same size. next_v is the panel's
  * part of what will be read of x; `share` panels fetch the whole. */
 INLINE void multiply_panel(int count, int planes, const real *v, size_t plane, const real *u,
-                           real *m, size_t block, const real *next_u, const real *next_v, int share)
+                           real *m, size_t block, int more, const real *next_u, const real *next_v,
+                           int share)
 {
     const int bands = CEIL_DIV(count, TILE_PIXELS), lines = CEIL_DIV(count, bands * share);
     const size_t panel = (size_t)planes * RT_LANES * GROUP;
@@ -123,7 +128,7 @@ INLINE void multiply_panel(int count, int planes, const real *v, size_t plane, c
                                next_v + (size_t)i * planes * lines * LINE, 2 * LINE / bands,
                                b == 0 ? lines : 0};
             multiply_tiles(end - first, planes, v + first * RT_LANES, plane, u + b * RT_LANES,
-                           m + b * block + first * RT_LANES, block, &next);
+                           m + b * block + first * RT_LANES, block, more, &next);
         }
 }
 
@@ -210,6 +215,7 @@ FUNCTION void NAME($output)(int low, int narrow, const real *m, size_t step, con
 #define Output NAME(Output)
 #define finish_plane NAME(finish_plane)
 #define multiply_groups NAME(multiply_groups)
+#define multiply_kernel NAME(multiply_kernel)
 #define winograd NAME(winograd)
 
 typedef void Output(int low, int narrow, const real *m, size_t step, const real *bias, real *y,
@@ -238,25 +244,42 @@ INLINE void finish_plane(const Conv *c, const Block *b, const real *m, size_t st
     }
 }
 
-/* The products of a block's tiles with the groups [g0, g1) of output channels, which lie two planes
- * a group in m. */
-INLINE void multiply_groups(const Conv *c, const Tiles *t, const real *v, size_t v_step,
-                            const real *kernel, int g0, int g1, real *m, size_t m_step)
+/* The products of a block's tiles with some groups of output channels, which lie two planes a group
+ * in m, summed over some planes of x. */
+INLINE void multiply_groups(const Tiles *t, int planes, const real *v, size_t v_step,
+                            const real *kernel, int groups, real *m, size_t m_step, int more)
 {
-    const int count = count_tiles(t);
-    const size_t plane = (size_t)count * RT_LANES;
-    const size_t panel = (size_t)c->x_planes * RT_LANES * GROUP, group = FREQUENCIES * panel;
-    const size_t share = c->x_planes * plane / (g1 - g0);
+    const size_t plane = (size_t)count_tiles(t) * RT_LANES;
+    const size_t panel = PANEL(planes), group = FREQUENCIES * panel;
+    const size_t share = planes * plane / groups;
     for (int f = 0; f < FREQUENCIES; f++, v += v_step, m += m_step) {
         int first, last;
         find_tiles(t, f, &first, &last);
-        for (int g = g0; g < g1 && first < last; g++) {
+        for (int g = 0; g < groups && first < last; g++) {
             const real *u = kernel + g * group + f * panel;
-            const real *next = g + 1 < g1 ? u + group : kernel + g0 * group + (f + 1) * panel;
-            multiply_panel(last - first, c->x_planes, v + first * RT_LANES, plane, u,
-                           m + (g - g0) * 2 * plane + first * RT_LANES, plane, next,
-                           v + v_step + (g - g0) * share, g1 - g0);
+            const real *next = g + 1 < groups ? u + group : kernel + (f + 1) * panel;
+            multiply_panel(last - first, planes, v + first * RT_LANES, plane, u,
+                           m + g * 2 * plane + first * RT_LANES, plane, more, next,
+                           v + v_step + g * share, groups);
         }
+    }
+}
+
+/* The same for the groups from the g0-th with all planes of x, from the kernel itself: parts of it
+ * are transformed where they stay in the second cache. */
+INLINE void multiply_kernel(const Conv *c, const Tiles *t, const real *v, size_t v_step,
+                            const real *kernel, int g0, int groups, real *m, size_t m_step, real *u)
+{
+    for (int p = 0; p < c->x_planes; p += c->planes) {
+        const int planes = c->x_planes - p < c->planes ? c->x_planes - p : c->planes;
+        const size_t step = PANEL(planes);
+        for (int i = 0; i < groups * planes; i++)
+            transform_group(kernel, c->kernel, c->turned, (p + i % planes) * RT_LANES,
+                            (g0 + i / planes) * GROUP,
+                            u + i / planes * FREQUENCIES * step + i % planes * RT_LANES * GROUP,
+                            step);
+        multiply_groups(t, planes, v + p * (size_t)count_tiles(t) * RT_LANES, v_step, u, groups, m,
+                        m_step, p > 0);
     }
 }
 
@@ -270,7 +293,8 @@ FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *
     const Block b = find_block(c, call->n, task / parts);
     const size_t plane = (size_t)count_tiles(&b.tiles) * RT_LANES;
     const size_t v_step = c->x_planes * plane + LINE, m_step = 2 * c->groups * plane + LINE;
-    real *v = rt_scratch(call->run), *m = v + FREQUENCIES * v_step;
+    const size_t group = FREQUENCIES * PANEL(c->x_planes);
+    real *v = rt_scratch(call->run), *m = v + FREQUENCIES * v_step, *u = m + FREQUENCIES * m_step;
     x += b.n * c->x_picture + 4 * b.row * c->x_row + (size_t)4 * b.column * RT_LANES;
     for (int p = 0; p < c->x_planes; p++)
         transform_plane(&b.tiles, x + p * c->x_plane, c->x_picture, c->x_row, v + p * plane,
@@ -278,7 +302,11 @@ FUNCTION void winograd(const Conv *c, const RtCall *call, int task, const real *
     const int end = groups * (part + 1) / parts;
     for (int g0 = groups * part / parts; g0 < end; g0 += c->groups) {
         const int g1 = g0 + c->groups < end ? g0 + c->groups : end;
-        multiply_groups(c, &b.tiles, v, v_step, call->in[1], g0, g1, m, m_step);
+        if (c->planes)
+            multiply_kernel(c, &b.tiles, v, v_step, call->in[1], g0, g1 - g0, m, m_step, u);
+        else
+            multiply_groups(&b.tiles, c->x_planes, v, v_step,
+                            (const real *)call->in[1] + g0 * group, g1 - g0, m, m_step, 0);
         for (int j = 2 * g0; j < 2 * g1 && j < c->y_planes; j++) {
             const int lanes = c->y_channels - j * RT_LANES;
             real bias[RT_LANES] = {0};
@@ -318,7 +346,10 @@ KERNEL($name)
                     .pictures = block[0],
                     .rows = block[1],
                     .columns = block[2],
-                    .groups = $groups};
+                    .groups = $groups,
+                    .planes = $planes,
+                    .kernel = {$kernel},
+                    .turned = $turned};
     winograd(&c, call, task, AT(X, (const real *)call->in[0], 0, 0, -padding[0], -padding[1]),
              $bias, NAME($output));
 }

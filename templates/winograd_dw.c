@@ -162,7 +162,7 @@ FUNCTION void add_block(const Conv *c, const Tiles *t, const real *x, const real
     }
 }
 
-/* Gradients of three taps from those of a kernel's six values: the transpose of wide_points. */
+/* Gradients of three taps from those of a kernel's six values: the transpose of kernel_points. */
 INLINE void from_frequencies(const Vec u[6], Vec g[3])
 {
     const real zero = 1 / (AA * BB), a = 1 / (2 * AA * (AA - BB)), b = 1 / (2 * BB * (BB - AA));

@@ -16,6 +16,10 @@
 #define AA (POINT_A * POINT_A)
 #define BB (POINT_B * POINT_B)
 
+/* Numbers of a packed kernel from one frequency to the next. A line more than needed: at a power of
+ * two, all frequencies of a number would share a set of the first cache. */
+#define PANEL(planes) ((size_t)(planes)*RT_LANES * GROUP + LINE)
+
 /* In a direction in which a tile has few (one or two) results, frequencies 3 and 4 are not used. */
 #define USED(few, frequency) (!(few) || ((frequency) != 3 && (frequency) != 4))
 
@@ -167,12 +171,14 @@ FUNCTION void transform_plane(const Tiles *t, const real *x, size_t picture, siz
 /* What depends on shapes: sums of height x width in tiles, `pooled` (1 or 2) of them to a pixel of
  * y, blocks of channels, steps between pictures, planes and rows in memory, the halo of y, and how
  * many pictures, rows and columns of tiles make a block, and how many groups of output channels it
- * meets at once. */
+ * meets at once. Unless `planes` is 0, the kernel is not packed: it is of this shape, and
+ * transformed for so many planes of x at a time. */
 typedef struct {
     int height, width, pooled, x_planes, y_planes, y_channels;
     size_t x_picture, x_plane, x_row, y_picture, y_plane, y_row;
     int y_height, y_width, top, left, padded_height, padded_width;
     int pictures, rows, columns, groups;
+    int planes, kernel[2], turned;
 } Conv;
 
 typedef struct {
@@ -205,71 +211,78 @@ INLINE Block find_block(const Conv *c, int n, int index)
     return b;
 }
 
-//% winograd_wide
-#define Wide NAME(Wide)
-#define wide_points NAME(wide_points)
+//% winograd_kernel
+#define kernel_points NAME(kernel_points)
 #define transform_kernels NAME(transform_kernels)
-typedef double Wide __attribute__((vector_size(NAME(VL_) * sizeof(double))));
+#define transform_group NAME(transform_group)
 
 /* Three numbers of a kernel at the six points. */
-INLINE void wide_points(const Wide g[3], Wide u[6])
+INLINE void kernel_points(const Vec g[3], Vec u[6])
 {
-    const double a = POINT_A, b = POINT_B, aa = a * a, bb = b * b;
-    const double zero = 1 / (aa * bb), at_a = 1 / (2 * aa * (aa - bb)),
-                 at_b = 1 / (2 * bb * (bb - aa));
-    const Wide even_a = at_a * (g[0] + aa * g[2]), odd_a = at_a * a * g[1];
-    const Wide even_b = at_b * (g[0] + bb * g[2]), odd_b = at_b * b * g[1];
+    const real zero = 1 / (AA * BB), a = 1 / (2 * AA * (AA - BB)), b = 1 / (2 * BB * (BB - AA));
+    const Vec even_a = a * g[0] + AA * a * g[2], even_b = b * g[0] + BB * b * g[2];
     u[0] = zero * g[0];
-    u[1] = even_a + odd_a;
-    u[2] = even_a - odd_a;
-    u[3] = even_b + odd_b;
-    u[4] = even_b - odd_b;
+    u[1] = even_a + POINT_A * a * g[1];
+    u[2] = even_a - POINT_A * a * g[1];
+    u[3] = even_b + POINT_B * b * g[1];
+    u[4] = even_b - POINT_B * b * g[1];
     u[5] = g[2];
 }
 
 /* The frequencies of VL kernels, whose taps lie `tap` numbers apart; to u, `step` apart. */
 INLINE void transform_kernels(const real *taps, size_t tap, real *u, size_t step)
 {
-    Wide rows[3][6], column[3], values[6];
-    for (int r = 0; r < 3; r++) {
-        for (int s = 0; s < 3; s++)
-            column[s] = __builtin_convertvector(load(taps + (3 * r + s) * tap), Wide);
-        wide_points(column, rows[r]);
+    Vec rows[3][6], column[3], values[6];
+    UNROLL for (int r = 0; r < 3; r++)
+    {
+        UNROLL for (int s = 0; s < 3; s++) column[s] = load(taps + (3 * r + s) * tap);
+        kernel_points(column, rows[r]);
     }
-    for (int f = 0; f < 6; f++) {
-        for (int r = 0; r < 3; r++) column[r] = rows[r][f];
-        wide_points(column, values);
-        for (int r = 0; r < 6; r++)
-            store(u + (6 * r + f) * step, __builtin_convertvector(values[r], Vec));
+    UNROLL for (int f = 0; f < 6; f++)
+    {
+        UNROLL for (int r = 0; r < 3; r++) column[r] = rows[r][f];
+        kernel_points(column, values);
+        UNROLL for (int r = 0; r < 6; r++) store(u + (6 * r + f) * step, values[r]);
     }
 }
 
+/* The frequencies of 16 inputs from the i0-th of a kernel (3, 3, C, K), times the group of outputs
+ * from the o0-th; to u, `step` apart. Turned: C are the outputs, K the inputs, and the last tap is
+ * the first. */
+FUNCTION void transform_group(const real *kernel, const int size[2], int turned, int i0, int o0,
+                              real *u, size_t step)
+{
+    const int inputs = size[turned] - i0, outputs = size[1 - turned] - o0;
+    const int i_count = inputs < RT_LANES ? inputs : RT_LANES;
+    const int o_count = outputs < GROUP ? outputs : GROUP;
+    const size_t tap = (size_t)size[0] * size[1];
+    if (!turned && i_count == RT_LANES && o_count == GROUP) {
+        kernel += (size_t)i0 * size[1] + o0;
+        for (int i = 0; i < RT_LANES; i++, kernel += size[1], u += GROUP)
+            for (int k = 0; k < GROUP; k += VL) transform_kernels(kernel + k, tap, u + k, step);
+        return;
+    }
+    real taps[9][RT_LANES][GROUP] = {{{0}}};
+    for (int t = 0; t < 9; t++, kernel += tap)
+        for (int i = 0; i < i_count; i++)
+            for (int o = 0; o < o_count; o++)
+                taps[turned ? 8 - t : t][i][o] = turned
+                                                     ? kernel[(size_t)(o0 + o) * size[1] + i0 + i]
+                                                     : kernel[(size_t)(i0 + i) * size[1] + o0 + o];
+    for (int k = 0; k < RT_LANES * GROUP; k += VL)
+        transform_kernels(&taps[0][0][0] + k, RT_LANES * GROUP, u + k, step);
+}
+
 //% winograd_pack
-/* The frequencies of the kernel (3, 3, C, K), found in double: groups of 32 outputs, of
- * frequencies, of inputs, of outputs. Turned: C are the outputs, K the inputs, and the last tap is
- * the first. A task is 16 inputs of a group. */
+/* The frequencies of the kernel: groups of 32 outputs, of frequencies, of inputs, of outputs. A
+ * task is 16 inputs of a group. */
 KERNEL($name)
 {
-    const int size[] = {$kernel}, turned = $turned;
-    const int inputs = size[turned], outputs = size[1 - turned];
-    const int planes = CEIL_DIV(inputs, RT_LANES), i0 = task % planes * RT_LANES;
-    const int o0 = task / planes * GROUP;
-    const int i_count = inputs - i0 < RT_LANES ? inputs - i0 : RT_LANES;
-    const int o_count = outputs - o0 < GROUP ? outputs - o0 : GROUP;
-    const size_t step = (size_t)planes * RT_LANES * GROUP;
-    real taps[9][RT_LANES][GROUP] = {{{0}}};
-    for (int t = 0; t < 9; t++) {
-        const real *from =
-            (const real *)call->in[0] + (size_t)(turned ? 8 - t : t) * size[0] * size[1];
-        if (turned)
-            for (int o = 0; o < o_count; o++)
-                for (int i = 0; i < i_count; i++)
-                    taps[t][i][o] = from[(size_t)(o0 + o) * size[1] + i0 + i];
-        else
-            for (int i = 0; i < i_count; i++)
-                memcpy(taps[t][i], from + (size_t)(i0 + i) * size[1] + o0, o_count * sizeof(real));
-    }
-    real *to = (real *)call->out[0] + task / planes * FREQUENCIES * step + i0 * GROUP;
-    for (int k = 0; k < RT_LANES * GROUP; k += VL)
-        transform_kernels(&taps[0][0][0] + k, RT_LANES * GROUP, to + k, step);
+    static const int size[] = {$kernel};
+    enum { TURNED = $turned };
+    const int planes = CEIL_DIV(size[TURNED], RT_LANES), plane = task % planes;
+    const size_t step = PANEL(planes);
+    real *to = (real *)call->out[0] + task / planes * FREQUENCIES * step;
+    transform_group(call->in[0], size, TURNED, plane * RT_LANES, task / planes * GROUP,
+                    to + plane * RT_LANES * GROUP, step);
 }

@@ -4,8 +4,8 @@
 #include "tlc.h"
 
 /* Node.variant of a convolution and of its packed kernel: which sum, and by which algorithm; AMX:
- * whether level amx has another body for it. */
-enum { FORWARD = 0, TURNED = 1, WINOGRAD = 2, AMX = 4 };
+ * whether level amx has another body for it; UNPACKED: Winograd reads the kernel as it is. */
+enum { FORWARD = 0, TURNED = 1, WINOGRAD = 2, AMX = 4, UNPACKED = 8 };
 
 /* Windows over one axis (0: height) of `length` numbers. */
 typedef struct {

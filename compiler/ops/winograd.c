@@ -5,12 +5,15 @@
 extern const Op op_winograd_pack;
 
 enum {
-    SIDE = 4,              /* results of a tile in each direction */
-    FREQUENCIES = 36,      /* products of a tile */
-    TILES = 56,            /* of a block: each meets all of the kernel */
-    MOST_TILES = 72,       /* of whole pictures */
-    CACHE_BYTES = 5 << 18, /* what a block's products may take of the second cache */
-    LINE = 16              /* numbers in a line of the cache */
+    SIDE = 4,                /* results of a tile in each direction */
+    FREQUENCIES = 36,        /* products of a tile */
+    TILES = 56,              /* of a block: each meets all of the kernel */
+    MOST_TILES = 72,         /* of whole pictures */
+    CACHE_BYTES = 5 << 18,   /* what a block's products may take of the second cache */
+    LINE = 16,               /* numbers in a line of the cache */
+    LARGE_KERNEL = 16 << 20, /* bytes of a packed kernel that is better made anew by each block */
+    PART_PLANES = 4, /* of such a kernel at a time, by so many groups: 36 x 64 x 64 numbers */
+    PART_GROUPS = 2
 };
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -101,20 +104,50 @@ static Blocks choose_blocks(const Choice *c, const Axis *h, const Axis *w, int64
     return cut_pictures(h, w, tiles, tiles * MOST_TILES / TILES, batch);
 }
 
+/* Numbers of some planes of inputs times a group of outputs at one frequency: PANEL of the
+ * template. */
+static int64_t count_panel(int64_t planes) { return planes * LANES * 2 * LANES + LINE; }
+
+static int64_t count_packed(int64_t inputs, int64_t outputs)
+{
+    return FREQUENCIES * ceil_div(outputs, 2 * LANES) * count_panel(ceil_div(inputs, LANES));
+}
+
+/* Does a training step of the model leave the weight as it is? */
+static bool is_frozen_somewhere(const Graph *g, const Weight *w)
+{
+    for (int i = 0; i < g->model->phase_count; i++)
+        if (g->model->phases[i]->frozen[w->layer->index]) return true;
+    return false;
+}
+
+/* Whether each block transforms the kernel for itself. A large one is packed at four times its
+ * size, and a block of a whole picture meets it as fast as it can be transformed, within 8 %: only
+ * the many steps of training on a frozen kernel are worth its memory. */
+static bool stays_unpacked(const Graph *g, const Blocks *b, const Weight *w, int64_t count,
+                           int variant)
+{
+    return !(variant & AMX) && b->a_picture == 1 && count * sizeof(float) >= LARGE_KERNEL &&
+           (is_trainable(g, w) || !is_frozen_somewhere(g, w));
+}
+
 /* Groups of output channels that a block meets at once: as many as their products fit the cache. */
-static int64_t choose_groups(const Choice *c, const Blocks *b, int64_t outputs)
+static int64_t choose_groups(const Choice *c, const Blocks *b, int64_t outputs, int variant)
 {
     const int64_t most = ceil_div(outputs, 2 * LANES);
     int64_t groups =
         CACHE_BYTES / (FREQUENCIES * count_tiles(b) * 2 * LANES * (int64_t)sizeof(float));
+    if (variant & UNPACKED) groups = PART_GROUPS;
     if (c->groups) groups = c->groups;
     return groups < 1 ? 1 : groups > most ? most : groups;
 }
 
-/* Bytes of a block's values and of the products with 32 channels. */
-static size_t block_bytes(const Blocks *b, int64_t planes, int64_t groups)
+/* Bytes of a block's values, of the products with some groups, and of a part of the kernel. */
+static size_t block_bytes(const Blocks *b, int64_t planes, int64_t groups, int variant)
 {
-    return (size_t)(FREQUENCIES * ((planes + 2 * groups) * count_tiles(b) * LANES + 2 * LINE)) *
+    const int64_t part = variant & UNPACKED ? groups * count_panel(PART_PLANES) : 0;
+    return (size_t)(FREQUENCIES *
+                    ((planes + 2 * groups) * count_tiles(b) * LANES + 2 * LINE + part)) *
            sizeof(float);
 }
 
@@ -151,14 +184,15 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
     const int64_t inputs = kernel[turned ? 3 : 2], outputs = kernel[turned ? 2 : 3];
     want_layout(g, n, 0, input_layout(h, w), false);
     n->out[0]->layout = (Layout){.lanes = LANES};
-    n->variant = variant;
     const Blocks b = choose_blocks(n->choice, h, w, g->batch);
-    const int64_t groups = choose_groups(n->choice, &b, outputs);
-    n->scratch = block_bytes(&b, ceil_div(inputs, LANES), groups);
+    const int64_t packed = count_packed(inputs, outputs);
+    if (stays_unpacked(g, &b, n->in[1]->weight, packed, variant)) variant |= UNPACKED;
+    n->variant = variant;
+    const int64_t groups = choose_groups(n->choice, &b, outputs, variant);
+    n->scratch = block_bytes(&b, ceil_div(inputs, LANES), groups, variant);
     describe(n, h, w, &b, groups);
-    pack_weight(g, n, 1, &op_winograd_pack,
-                FREQUENCIES * ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, LANES) *
-                    LANES);
+    if (!(variant & UNPACKED))
+        pack_weight(g, n, 1, &op_winograd_pack, packed);
 }
 
 static const char *need_output(Emit *e, const Node *n)
@@ -200,9 +234,11 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
 {
     const Tensor *x = n->in[0], *y = n->out[0];
     const Blocks b = choose_blocks(n->choice, h, w, e->g->batch);
-    const int64_t groups = ceil_div(blocks_of(y), 2);
+    const int64_t groups = ceil_div(blocks_of(y), 2), *kernel = n->in[1]->dims;
+    const bool unpacked = n->variant & UNPACKED;
     need_tiles(e);
     need_section(e, "winograd_products");
+    need_section(e, "winograd_kernel");
     need_section(e, "winograd_output_parts");
     const char *output = need_output(e, n);
     need_section(e, "winograd");
@@ -212,7 +248,11 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
     set_shape(e, "$X", x);
     set_shape(e, "$Y", y);
     set_blocks(e, h, w, &b);
-    set(e, "$groups", "%lld", (long long)choose_groups(n->choice, &b, channels_of(y)));
+    set(e, "$groups", "%lld", (long long)choose_groups(n->choice, &b, channels_of(y), n->variant));
+    set(e, "$planes", "%d", unpacked ? PART_PLANES : 0);
+    set(e, "$kernel", "%lld, %lld", unpacked ? (long long)kernel[2] : 0,
+        unpacked ? (long long)kernel[3] : 0);
+    set(e, "$turned", "%d", n->variant & TURNED);
     set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
     set(e, "$pooled", "%d", n->pooled);
     set(e, "$output", "%s", output);
@@ -286,7 +326,7 @@ static void emit_pack(Emit *e, const Node *n)
     const int64_t outputs = d[turned ? 2 : 3], inputs = d[turned ? 3 : 2];
     if (n->variant & AMX) emit_amx_pack_body(e, n, LANES);
     need_parts(e);
-    need_section(e, "winograd_wide");
+    need_section(e, "winograd_kernel");
     set(e, "$kernel", "%lld, %lld", (long long)d[2], (long long)d[3]);
     set(e, "$turned", "%d", turned);
     emit_kernel(
