@@ -6,38 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "training.h"
 
-typedef struct {
-    RtSession *session;
-    RtData *data, *validation; /* validation: NULL if there is none */
-    RtHistory *history;
-    char *folder;              /* for results; NULL: none are kept */
-    size_t steps, saved_steps; /* taken in all phases; those in last.safetensors */
-    double best;               /* least val_loss (loss, without validation) so far */
-    char *best_line;           /* what to say of it in the end */
-    const char *best_loss;     /* the loss it is measured in */
-    double *losses;            /* (steps), for --trace */
-    real *last_out;            /* outputs of the last step, for --trace */
-    int last_n;
-
-    /* Of the phase under way. */
-    const RtPhase *phase;
-    RtLoader *loader, *validation_loader;
-    RtLogNames names;
-    uint64_t *order;   /* (pictures) */
-    int epochs, epoch; /* to do, done */
-} Training;
-
-static bool has_enough(const Training *training)
+static bool has_enough(const RtTraining *training)
 {
     int limit = training->session->options->steps;
     return rt_signal() || (limit && training->steps >= (size_t)limit);
 }
 
+void rt_training_keep(RtTraining *training, const char *name, RtType type, size_t count,
+                      void *values)
+{
+    training->kept = rt_grow(training->kept, training->kept_count + 1, sizeof *training->kept);
+    training->kept[training->kept_count++] = (RtKept){name, type, count, values};
+}
+
+void rt_training_forget(RtTraining *training, const char *name)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < training->kept_count; i++)
+        if (strcmp(training->kept[i].name, name) != 0) training->kept[left++] = training->kept[i];
+    training->kept_count = left;
+}
+
 /* ---- A step, an epoch ------------------------------------------------------------------------ */
 
-static _Noreturn void die_not_finite(const Training *training, double loss)
+static _Noreturn void die_not_finite(const RtTraining *training, double loss)
 {
     const RtRun *run = &training->session->run;
     rt_die(RT_FAILED, "a smaller learning_rate, and input in the range the model expects",
@@ -45,7 +39,7 @@ static _Noreturn void die_not_finite(const Training *training, double loss)
            training->epoch + 1, (unsigned long long)run->step + 1, loss);
 }
 
-static void keep_trace(Training *training, double loss, const real *out, int n)
+static void keep_trace(RtTraining *training, double loss, const real *out, int n)
 {
     if (!training->session->options->trace) return;
     training->losses[training->steps] = loss;
@@ -54,7 +48,7 @@ static void keep_trace(Training *training, double loss, const real *out, int n)
            (size_t)n * (size_t)training->session->model->output_size * sizeof *out);
 }
 
-static void run_step(Training *training, const RtBatch *batch, RtMeter *meter)
+static void run_step(RtTraining *training, const RtBatch *batch, RtMeter *meter)
 {
     RtSession *session = training->session;
     const RtPhase *phase = training->phase;
@@ -68,7 +62,7 @@ static void run_step(Training *training, const RtBatch *batch, RtMeter *meter)
 }
 
 /* Trains for an epoch; false if it was broken off. */
-static bool run_epoch(Training *training, RtMeter *meter, RtProgress *progress)
+static bool run_epoch(RtTraining *training, RtMeter *meter, RtProgress *progress)
 {
     RtRun *run = &training->session->run;
     RtLog logs[RT_LOGS];
@@ -95,7 +89,7 @@ static double find_log(const RtLog *logs, int count, const char *name)
     return NAN;
 }
 
-static void save(Training *training, const char *name, double val_loss)
+static void save(RtTraining *training, const char *name, double val_loss)
 {
     const RtModel *model = training->session->model;
     RtSaved about = {.classes = training->data->classes,
@@ -111,7 +105,7 @@ static void save(Training *training, const char *name, double val_loss)
 }
 
 /* Losses of two kinds cannot be compared: a phase with another loss starts afresh. */
-static bool is_best(Training *training, double value)
+static bool is_best(RtTraining *training, double value)
 {
     const char *loss = training->phase->loss_name;
     if (!training->best_loss || strcmp(loss, training->best_loss) != 0) training->best = INFINITY;
@@ -121,7 +115,7 @@ static bool is_best(Training *training, double value)
     return true;
 }
 
-static void keep_results(Training *training, const RtLog *logs, int count)
+static void keep_results(RtTraining *training, const RtLog *logs, int count)
 {
     if (!training->folder) return;
     const char *watched = training->validation ? "val_loss" : "loss";
@@ -140,7 +134,7 @@ static void keep_results(Training *training, const RtLog *logs, int count)
 }
 
 /* Adds val_loss and the other validation numbers to logs, unless a signal broke it off. */
-static int validate(Training *training, RtLog *logs, int count)
+static int validate(RtTraining *training, RtLog *logs, int count)
 {
     if (!training->validation) return count;
     RtMeter meter = rt_measure(training->session, training->phase, training->validation_loader,
@@ -149,7 +143,7 @@ static int validate(Training *training, RtLog *logs, int count)
     return count + rt_meter_logs(&meter, &training->names, true, logs + count);
 }
 
-static void train_epoch(Training *training)
+static void train_epoch(RtTraining *training)
 {
     RtSession *session = training->session;
     size_t batch = (size_t)training->phase->batch;
@@ -173,20 +167,20 @@ static void train_epoch(Training *training)
 
 /* ---- A phase --------------------------------------------------------------------------------- */
 
-static RtLoader *open_loader(const Training *training, RtData *data, int batch)
+static RtLoader *open_loader(const RtTraining *training, RtData *data, int batch)
 {
     RtSession *session = training->session;
     return rt_loader_open(session->model, data, batch, training->phase->loss, session->room,
                           session->model->batch_bytes, session->options->strict);
 }
 
-static int count_epochs(const Training *training, const RtPhase *phase)
+static int count_epochs(const RtTraining *training, const RtPhase *phase)
 {
     int asked = training->session->options->epochs;
     return asked ? asked : phase->epochs;
 }
 
-static void run_phase(Training *training, const RtPhase *phase)
+static void run_phase(RtTraining *training, const RtPhase *phase)
 {
     RtSession *session = training->session;
     training->phase = phase;
@@ -211,14 +205,14 @@ static void run_phase(Training *training, const RtPhase *phase)
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-static bool is_chosen(const Training *training, const RtPhase *phase)
+static bool is_chosen(const RtTraining *training, const RtPhase *phase)
 {
     const char *name = training->session->options->phase;
     return !name || strcmp(name, phase->name) == 0;
 }
 
 /* Room for the trace of all steps that there can be. */
-static void open_trace(Training *training)
+static void open_trace(RtTraining *training)
 {
     const RtModel *model = training->session->model;
     size_t steps = 0, rows = 1, limit = (size_t)training->session->options->steps;
@@ -235,7 +229,7 @@ static void open_trace(Training *training)
     training->last_out = rt_alloc(rows, (size_t)model->output_size * sizeof *training->last_out);
 }
 
-static void describe_data(const Training *training)
+static void describe_data(const RtTraining *training)
 {
     const RtData *data = training->data;
     if (training->session->options->quiet) return;
@@ -245,11 +239,11 @@ static void describe_data(const Training *training)
             training->validation ? training->validation->count : 0);
 }
 
-static void open_training(Training *training, RtSession *session)
+static void open_training(RtTraining *training, RtSession *session)
 {
     const RtOptions *options = session->options;
     const RtModel *model = session->model;
-    *training = (Training){.session = session, .best = INFINITY};
+    *training = (RtTraining){.session = session, .best = INFINITY};
     rt_data_open_pair(options->data, options->validation, options->validation_split, options->seed,
                       model, &training->data, &training->validation);
     for (int i = 0; i < model->phase_count; i++) {
@@ -269,7 +263,7 @@ static void open_training(Training *training, RtSession *session)
     if (options->trace) open_trace(training);
 }
 
-static void close_training(Training *training)
+static void close_training(RtTraining *training)
 {
     rt_data_close(training->data);
     if (training->validation) rt_data_close(training->validation);
@@ -279,9 +273,10 @@ static void close_training(Training *training)
     free(training->order);
     free(training->losses);
     free(training->last_out);
+    free(training->kept);
 }
 
-static void report(const Training *training)
+static void report(const RtTraining *training)
 {
     const RtSession *session = training->session;
     const RtOptions *options = session->options;
@@ -303,7 +298,7 @@ static void report(const Training *training)
 int rt_train(RtSession *session)
 {
     const RtModel *model = session->model;
-    Training training;
+    RtTraining training;
     open_training(&training, session);
     for (int i = 0; i < model->phase_count && !has_enough(&training); i++) {
         if (is_chosen(&training, &model->phases[i])) run_phase(&training, &model->phases[i]);
