@@ -165,10 +165,12 @@ static void describe(Node *n, const Axis *h, const Axis *w, const Blocks *b, int
 
 /* ---- Hooks ----------------------------------------------------------------------------------- */
 
-/* What the windows of the tiles cover beyond x. */
+/* What the windows of the tiles cover beyond x. A last tile of one or two results reads four
+ * numbers instead of six. */
 static int reach(const Axis *a)
 {
-    const int64_t end = SIDE * ceil_div(a->count, SIDE) + 2 - a->before;
+    const int64_t few = (a->count - 1) % SIDE < SIDE / 2 ? SIDE / 2 : 0;
+    const int64_t end = SIDE * ceil_div(a->count, SIDE) - few + 2 - a->before;
     return end > a->length ? (int)(end - a->length) : 0;
 }
 
