@@ -36,6 +36,13 @@ static bool is_ready(const Scheduler *s, const Node *n)
     return true;
 }
 
+/* Does a node prepare a larger weight? The largest come first, and give the memory of the weight
+ * back before the others take theirs. */
+static bool prepares_more(const Node *n, const Node *than)
+{
+    return n->in_prepare && than->in_prepare && tensor_count(n->in[0]) > tensor_count(than->in[0]);
+}
+
 /* The first ready node of the lowest section; ready writers come before all others of theirs. */
 static Node *next_node(const Scheduler *s)
 {
@@ -43,7 +50,7 @@ static Node *next_node(const Scheduler *s)
     for (int i = 0; i < s->g->node_count; i++) {
         Node *n = s->g->nodes[i];
         if (is_done(s, n) || !is_ready(s, n)) continue;
-        if (!best || section_of(n) < section_of(best) ||
+        if (!best || section_of(n) < section_of(best) || prepares_more(n, best) ||
             (section_of(n) == section_of(best) && is_writer(n) && !is_writer(best)))
             best = n;
     }

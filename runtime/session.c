@@ -5,17 +5,32 @@
 
 #include "internal.h"
 
+static const RtModel *preparing;
+
+/* Behind the packing of each weight, not of all: peak memory is what a server must have. */
+static void forget_packed(const RtCall *call, int tasks, double seconds)
+{
+    (void)tasks, (void)seconds;
+    for (int i = 0; i < preparing->weight_count; i++) {
+        const real *values = call->run->weights[i];
+        if (preparing->only_packed[i] && call->in[0] == values)
+            rt_map_forget(values, rt_weight_count(&preparing->weights[i]) * sizeof *values);
+    }
+}
+
 void rt_prepare_infer(RtSession *session)
 {
     const RtModel *model = session->model;
     const RtRun *run = &session->run;
     if (session->prepared) return;
+    RtProfiler *profiler = rt_profiler;
+    if (run->read_only && model->only_packed) {
+        preparing = model;
+        rt_profiler = forget_packed;
+    }
     if (model->prepare_infer) model->prepare_infer(run);
+    rt_profiler = profiler;
     session->prepared = run->read_only;
-    for (int i = 0; run->read_only && model->only_packed && i < model->weight_count; i++)
-        if (model->only_packed[i])
-            rt_map_forget(run->weights[i],
-                          rt_weight_count(&model->weights[i]) * sizeof *run->weights[i]);
 }
 
 size_t rt_weight_count(const RtWeight *weight)

@@ -122,13 +122,15 @@ static bool is_frozen_somewhere(const Graph *g, const Weight *w)
 }
 
 /* Whether each block transforms the kernel for itself. A large one is packed at four times its
- * size, and a block of a whole picture meets it as fast as it can be transformed, within 8 %: only
- * the many steps of training on a frozen kernel are worth its memory. */
+ * size, and a block of a whole picture can transform it as fast, within a tenth, if every training
+ * step must do it anyway; what comes once before many runs is worth its memory. */
 static bool stays_unpacked(const Graph *g, const Blocks *b, const Weight *w, int64_t count,
                            int variant)
 {
+    const bool trained =
+        is_trainable(g, w) || (g->model->phase_count && !is_frozen_somewhere(g, w));
     return !(variant & AMX) && b->a_picture == 1 && count * sizeof(float) >= LARGE_KERNEL &&
-           (is_trainable(g, w) || !is_frozen_somewhere(g, w));
+           trained;
 }
 
 /* Groups of output channels that a block meets at once: as many as their products fit the cache. */
@@ -193,8 +195,7 @@ void select_winograd(Graph *g, Node *n, const Axis *h, const Axis *w, int varian
     const int64_t groups = choose_groups(n->choice, &b, outputs, variant);
     n->scratch = block_bytes(&b, ceil_div(inputs, LANES), groups, variant);
     describe(n, h, w, &b, groups);
-    if (!(variant & UNPACKED))
-        pack_weight(g, n, 1, &op_winograd_pack, packed);
+    if (!(variant & UNPACKED)) pack_weight(g, n, 1, &op_winograd_pack, packed);
 }
 
 static const char *need_output(Emit *e, const Node *n)
