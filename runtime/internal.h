@@ -216,6 +216,7 @@ typedef struct {
     int n;                  /* rows filled; 0: the epoch is over */
     const real *x, *y;      /* (n, H, W, C), (n, label size); valid until the next rt_loader_next */
     const uint64_t *sample; /* (n): index of each row in the data set */
+    size_t to;              /* position in the order behind it: where the next one begins */
 } RtBatch;
 
 typedef struct RtLoader RtLoader;

@@ -288,7 +288,8 @@ RtBatch rt_loader_next(RtLoader *loader)
     report_problems(loader, half);
     if (half->n > 0) begin_fill(loader, &loader->halves[half == &loader->halves[0]]);
     pthread_mutex_unlock(&loader->lock);
-    return (RtBatch){.n = half->n, .x = half->x, .y = half->y, .sample = half->sample};
+    return (RtBatch){
+        .n = half->n, .x = half->x, .y = half->y, .sample = half->sample, .to = half->to};
 }
 
 void rt_loader_close(RtLoader *loader)

@@ -29,7 +29,7 @@ void rt_training_forget(RtTraining *training, const char *name)
     training->kept_count = left;
 }
 
-/* ---- A step, an epoch ------------------------------------------------------------------------ */
+/* ---- A step ---------------------------------------------------------------------------------- */
 
 static _Noreturn void die_not_finite(const RtTraining *training, double loss)
 {
@@ -48,36 +48,35 @@ static void keep_trace(RtTraining *training, double loss, const real *out, int n
            (size_t)n * (size_t)training->session->model->output_size * sizeof *out);
 }
 
-static void run_step(RtTraining *training, const RtBatch *batch, RtMeter *meter)
+static RtBatch next_batch(RtTraining *training) { return rt_loader_next(training->loader); }
+
+/* Nothing is allocated from here to end_step. */
+static void begin_step(RtTraining *training, const RtBatch *batch)
 {
-    RtSession *session = training->session;
-    const RtPhase *phase = training->phase;
-    session->run.sample = batch->sample;
-    double loss = rt_train_batch(session, phase, batch->x, batch->y, batch->n);
-    if (!isfinite(loss)) die_not_finite(training, loss);
-    keep_trace(training, loss, session->out, batch->n);
-    rt_meter_add(meter, session->model, phase->loss, batch, session->out, loss);
-    session->run.step++;
-    training->steps++;
+    training->session->run.sample = batch->sample;
 }
 
-/* Trains for an epoch; false if it was broken off. */
-static bool run_epoch(RtTraining *training, RtMeter *meter, RtProgress *progress)
+static void end_step(RtTraining *training, const RtBatch *batch, double loss)
 {
-    RtRun *run = &training->session->run;
+    RtSession *session = training->session;
     RtLog logs[RT_LOGS];
-    bool shuffle = training->session->options->shuffle;
-    if (shuffle) rt_shuffle(run->seed, run->epoch, training->order, training->data->count);
-    if (training->phase->prepare_train) training->phase->prepare_train(run);
-    rt_loader_start(training->loader, shuffle ? training->order : NULL, 0);
-    for (size_t step = 1;; step++) {
-        RtBatch batch = rt_loader_next(training->loader);
-        if (batch.n == 0) return true;
-        if (has_enough(training)) return false;
-        run_step(training, &batch, meter);
-        int count = rt_meter_logs(meter, &training->names, false, logs);
-        rt_progress_step(progress, step, logs, count);
-    }
+    keep_trace(training, loss, session->out, batch->n);
+    rt_meter_add(&training->meter, session->model, training->phase->loss, batch, session->out,
+                 loss);
+    session->run.step++;
+    training->steps++;
+    training->epoch_steps++;
+    training->position = batch->to;
+    int count = rt_meter_logs(&training->meter, &training->names, false, logs);
+    rt_progress_step(training->progress, training->epoch_steps, logs, count);
+}
+
+static void run_step(RtTraining *training, const RtBatch *batch)
+{
+    begin_step(training, batch);
+    double loss = rt_train_batch(training->session, training->phase, batch->x, batch->y, batch->n);
+    if (!isfinite(loss)) die_not_finite(training, loss);
+    end_step(training, batch, loss);
 }
 
 /* ---- Between epochs -------------------------------------------------------------------------- */
@@ -143,26 +142,62 @@ static int validate(RtTraining *training, RtLog *logs, int count)
     return count + rt_meter_logs(&meter, &training->names, true, logs + count);
 }
 
-static void train_epoch(RtTraining *training)
+/* ---- An epoch -------------------------------------------------------------------------------- */
+
+static void open_progress(RtTraining *training)
 {
-    RtSession *session = training->session;
     size_t batch = (size_t)training->phase->batch;
-    char title[64];
-    snprintf(title, sizeof title, "Epoch %d/%d", training->epoch + 1, training->epochs);
-    RtProgress *progress = NULL;
-    if (!session->options->quiet)
-        progress = rt_progress_open(title, (training->data->count + batch - 1) / batch);
-    RtMeter meter = {0};
-    RtLog logs[RT_LOGS];
-    bool whole = run_epoch(training, &meter, progress);
-    int count = rt_meter_logs(&meter, &training->names, false, logs);
-    if (whole) count = validate(training, logs, count);
-    rt_progress_close(progress, logs, count);
-    if (!whole) return;
+    snprintf(training->title, sizeof training->title, "Epoch %d/%d", training->epoch + 1,
+             training->epochs);
+    if (!training->session->options->quiet)
+        training->progress =
+            rt_progress_open(training->title, (training->data->count + batch - 1) / batch);
+}
+
+/* Also where an epoch that was broken off goes on: position, epoch_steps and meter tell. */
+static void begin_epoch(RtTraining *training)
+{
+    RtRun *run = &training->session->run;
+    bool shuffle = training->session->options->shuffle;
+    open_progress(training);
+    if (shuffle) rt_shuffle(run->seed, run->epoch, training->order, training->data->count);
+    if (training->phase->prepare_train) training->phase->prepare_train(run);
+    rt_loader_start(training->loader, shuffle ? training->order : NULL, training->position);
+}
+
+/* False if the epoch was broken off. */
+static bool run_steps(RtTraining *training)
+{
+    for (;;) {
+        RtBatch batch = next_batch(training);
+        if (batch.n == 0) return true;
+        if (has_enough(training)) return false;
+        run_step(training, &batch);
+    }
+}
+
+/* The epoch is whole: logs are its numbers, validation's among them. */
+static void end_epoch(RtTraining *training, const RtLog *logs, int count)
+{
+    RtRun *run = &training->session->run;
     training->epoch++;
-    rt_history_add(training->history, training->phase->name, (int)session->run.epoch, logs, count);
+    rt_history_add(training->history, training->phase->name, (int)run->epoch, logs, count);
     keep_results(training, logs, count);
-    session->run.epoch++;
+    run->epoch++;
+    training->position = training->epoch_steps = 0;
+    training->meter = (RtMeter){0};
+}
+
+static void run_epoch(RtTraining *training)
+{
+    RtLog logs[RT_LOGS];
+    begin_epoch(training);
+    bool whole = run_steps(training);
+    int count = rt_meter_logs(&training->meter, &training->names, false, logs);
+    if (whole) count = validate(training, logs, count);
+    rt_progress_close(training->progress, logs, count);
+    training->progress = NULL;
+    if (whole && !rt_signal()) end_epoch(training, logs, count);
 }
 
 /* ---- A phase --------------------------------------------------------------------------------- */
@@ -180,12 +215,13 @@ static int count_epochs(const RtTraining *training, const RtPhase *phase)
     return asked ? asked : phase->epochs;
 }
 
-static void run_phase(RtTraining *training, const RtPhase *phase)
+static void begin_phase(RtTraining *training, const RtPhase *phase)
 {
     RtSession *session = training->session;
     training->phase = phase;
     training->epoch = 0;
     training->epochs = count_epochs(training, phase);
+    training->stop = false;
     training->names = rt_log_names_open(phase);
     training->loader = open_loader(training, training->data, phase->batch);
     if (training->validation)
@@ -196,11 +232,22 @@ static void run_phase(RtTraining *training, const RtPhase *phase)
     if (!session->options->quiet)
         rt_note("Phase %s: %s, learning rate %g, batches of %d", phase->name, phase->optimizer,
                 phase->learning_rate, phase->batch);
-    while (training->epoch < training->epochs && !has_enough(training)) train_epoch(training);
+}
+
+static void end_phase(RtTraining *training)
+{
     if (training->folder && training->saved_steps < training->steps) save(training, "last", NAN);
     rt_loader_close(training->loader);
     if (training->validation) rt_loader_close(training->validation_loader);
     rt_log_names_close(&training->names);
+}
+
+static void run_phase(RtTraining *training, const RtPhase *phase)
+{
+    begin_phase(training, phase);
+    while (training->epoch < training->epochs && !training->stop && !has_enough(training))
+        run_epoch(training);
+    end_phase(training);
 }
 
 /* ---- The whole ------------------------------------------------------------------------------- */

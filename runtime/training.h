@@ -34,6 +34,13 @@ typedef struct RtTraining {
     RtLogNames names;
     uint64_t *order;   /* (pictures) */
     int epochs, epoch; /* to do, done */
+    bool stop;         /* set by a part at the end of an epoch: the phase ends there */
+
+    /* Of the epoch under way. */
+    size_t position, epoch_steps; /* in the order, of the next batch; steps taken */
+    RtMeter meter;
+    RtProgress *progress; /* NULL: none is shown */
+    char title[64];
 } RtTraining;
 
 /* Has the checkpoints keep `count` numbers at `values`, which stay the caller's and in place until
