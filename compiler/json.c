@@ -326,3 +326,12 @@ const char *json_kind(const Json *json)
     return format("the string \"%.60s\"%s", json->valuestring,
                   strlen(json->valuestring) > 60 ? "…" : "");
 }
+
+const char *json_text(const Json *json)
+{
+    char *text = cJSON_PrintUnformatted(json);
+    if (!text) bug(NULL, "out of memory for JSON");
+    const char *copy = format("%s", text);
+    cJSON_free(text);
+    return copy;
+}

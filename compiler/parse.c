@@ -268,12 +268,9 @@ static const char *read_kind(const Json *json, const char *path, const Json **ob
     return type;
 }
 
-static void read_optimizer(Phase *phase, const Json *json)
+static void find_optimizer(Phase *phase, const char *word, const char *path)
 {
-    const char *path = format("%s.optimizer", phase->path), *word = "rmsprop";
-    const Json *object = NULL;
     Text list = {0};
-    if (json) word = read_kind(json, path, &object);
     for (const OptimizerKind *kind = optimizer_kinds; kind->type; kind++) {
         add_text(&list, "%s%s", list.length ? ", " : "", kind->type);
         if (is_kind(word, kind->type, kind->name)) phase->optimizer = kind;
@@ -281,7 +278,39 @@ static void read_optimizer(Phase *phase, const Json *json)
     if (!phase->optimizer)
         error_model(path, format("optimizers are %s", list.data), "unknown optimizer \"%.80s\"",
                     word);
+}
+
+/* The slots of two types of optimizers mean different things. */
+static void check_continues(const Model *model, const Phase *phase, const char *path)
+{
+    if (model->phase_count == 0)
+        error_model(path, "the first phase names its optimizer",
+                    "no phase stands before this one, whose optimizer could go on");
+    const Phase *before = model->phases[model->phase_count - 1];
+    if (phase->optimizer && phase->optimizer != before->optimizer)
+        error_model(path, "the same type in both, or no \"continue\"",
+                    "the state of phase \"%s\" is that of %s; %s cannot go on with it",
+                    before->name, before->optimizer->type, phase->optimizer->type);
+}
+
+/* "continue" alone is the optimizer of the phase before, with its settings. */
+static void read_optimizer(const Model *model, Phase *phase, const Json *json)
+{
+    const char *path = format("%s.optimizer", phase->path), *word = "rmsprop";
+    const Json *object = NULL;
+    if (json) word = read_kind(json, path, &object);
+    phase->continues = !object && !strcmp(word, "continue");
+    if (phase->continues) {
+        check_continues(model, phase, path);
+        phase->optimizer = model->phases[model->phase_count - 1]->optimizer;
+        phase->optimizer_values = model->phases[model->phase_count - 1]->optimizer_values;
+        return;
+    }
+    find_optimizer(phase, word, path);
     phase->optimizer_values = read_attrs(object, phase->optimizer->attrs, path, "type");
+    phase->continues =
+        find_value(phase->optimizer->attrs, phase->optimizer_values, "continue")->i[0] != 0;
+    if (phase->continues) check_continues(model, phase, format("%s.continue", path));
 }
 
 static void read_loss(Phase *phase, const Json *json)
@@ -327,6 +356,16 @@ static void read_metrics(Phase *phase, const Json *object)
     }
 }
 
+/* What the numbers of a training depend on: so that one goes on only with what it began with. */
+static const char *make_recipe(const Json *object)
+{
+    Text text = {0};
+    for (const Json *item = json_first(object); item; item = json_next(item))
+        if (strcmp(json_key(item), "name") && strcmp(json_key(item), "epochs"))
+            add_text(&text, "%s%s %s", text.length ? ", " : "", json_key(item), json_text(item));
+    return text.data;
+}
+
 static void read_phase(Model *model, const Json *object, const char *path)
 {
     if (!json_is_object(object))
@@ -342,10 +381,11 @@ static void read_phase(Model *model, const Json *object, const char *path)
         if (!strcmp(model->phases[i]->name, phase->name))
             error_model(format("%s.name", path), NULL, "the name \"%s\" stands for %s already",
                         phase->name, model->phases[i]->path);
-    read_optimizer(phase, json_get(object, "optimizer"));
+    read_optimizer(model, phase, json_get(object, "optimizer"));
     read_loss(phase, json_get(object, "loss"));
     read_metrics(phase, object);
     phase->freeze_count = read_strings(object, "freeze", path, &phase->freeze);
+    phase->recipe = make_recipe(object);
     append(&model->phases, &model->phase_count, phase);
     resolve_freeze(model, phase);
 }

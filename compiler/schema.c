@@ -163,6 +163,7 @@ static void add_kind_definitions(Text *text)
     }
     add_text(text, ",\n    \"loss\": {\"anyOf\": [%s%s]}", choice_schema(loss_names.data),
              losses.data);
+    add_text(&optimizer_names, " continue");
     add_text(text, ",\n    \"optimizer\": {\"anyOf\": [%s%s]}", choice_schema(optimizer_names.data),
              optimizers.data);
 }

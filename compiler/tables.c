@@ -194,9 +194,10 @@ static void emit_phase(Emit *e, const Phase *p)
     const Value *rate = find_value(p->optimizer->attrs, p->optimizer_values, "learning_rate");
     add_text(&e->out,
              "    {.name = %s,\n     .batch = %d,\n     .epochs = %d,\n     .optimizer = %s,\n"
-             "     .learning_rate = %.17g,\n     .loss = %s,\n     .loss_name = %s,\n",
+             "     .continues = %d,\n     .learning_rate = %.17g,\n     .loss = %s,\n     "
+             ".loss_name = %s,\n",
              c_string(name), (int)p->batch, (int)p->epochs, c_string(p->optimizer->type),
-             rate->f[0], p->loss->enumerator, c_string(p->loss->name));
+             p->continues, rate->f[0], p->loss->enumerator, c_string(p->loss->name));
     add_text(&e->out, "     .metrics = metrics_%s,\n     .trainable = trainable_%s,\n", name, name);
     if (p->slot_count > 0)
         add_text(&e->out, "     .slots = slots_%s,\n     .slot_count = %d,\n", name, p->slot_count);
@@ -205,6 +206,8 @@ static void emit_phase(Emit *e, const Phase *p)
         "     .prepare_train = prepare_train_%s,\n     .prepare_evaluate = prepare_evaluate_%s,\n"
         "     .train = train_%s,\n     .evaluate = evaluate_%s,\n",
         name, name, name, name);
+    add_text(&e->out, "     .recipe = %s,\n",
+             c_string(format("precision %s, %s", precision_names[m->precision], p->recipe)));
     if (has_penalty(m, p)) add_text(&e->out, "     .regularization = penalty_%s,\n", name);
     add_text(&e->out, "     .step_macs = %lld},\n",
              (long long)program_macs(program(m, PROGRAM_TRAIN, p)));

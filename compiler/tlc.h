@@ -143,7 +143,7 @@ typedef struct {
 typedef struct {
     const char *type;  /* "RMSprop" */
     const char *name;  /* "rmsprop" */
-    const Attr *attrs; /* learning_rate first */
+    const Attr *attrs; /* learning_rate first, continue last */
     const char *doc;
     int (*slots)(const Value *values, const char *names[MAX_SLOTS]); /* how many, and their names */
 } OptimizerKind;
@@ -168,6 +168,8 @@ struct Phase {
     Value *loss_values;
     const OptimizerKind *optimizer;
     Value *optimizer_values;
+    bool continues;     /* with the slots of the phase before */
+    const char *recipe; /* what the JSON says but for name and epochs */
     const char **metrics; /* as written */
     int metric_count;
     const char **freeze;
@@ -460,6 +462,7 @@ bool json_bool(const Json *json, bool *value);
 bool json_is_null(const Json *json);
 bool json_is_array(const Json *json);
 bool json_is_object(const Json *json);
+const char *json_text(const Json *json); /* on one line, without spaces */
 const char *json_kind(const Json *json); /* "a string", "an array", … for messages */
 
 /* ==== attrs.c: values by an attribute table =================================================== */

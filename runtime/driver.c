@@ -83,6 +83,7 @@ int rt_main(const RtModel *model, int argc, char **argv)
     check_abi(model);
     RtOptions options;
     if (!rt_options_parse(model, argc, argv, &options)) return finish_output(RT_OK);
+    if (options.resume) rt_resume_options(model, &options);
     int code;
     rt_signals_open(strcmp(options.command, "train") == 0);
     if (strcmp(options.command, "summary") == 0) {

@@ -22,6 +22,9 @@ struct RtOut {
     atomic_int owner; /* the process that must remove the file; 0: there is none to remove */
     FILE *stream;
     char *path, *unfinished;
+    bool may_fail;
+    int reason; /* errno of the first failure; 0: none */
+    const char *what;
 };
 
 /* A fixed table, for a signal handler must be able to walk it. */
@@ -44,28 +47,35 @@ static char *parent_of(const char *path)
     return slash == path ? rt_format("/") : rt_format("%.*s", (int)(slash - path), path);
 }
 
-static void make_folder(const char *path)
+static bool make_folder(const char *path)
 {
     struct stat info;
-    if (mkdir(path, 0777) == 0) return;
-    if (errno == EEXIST && stat(path, &info) == 0) {
-        if (S_ISDIR(info.st_mode)) return;
-        errno = ENOTDIR;
-    }
-    die_writing(path, "make this folder");
+    if (mkdir(path, 0777) == 0) return true;
+    if (errno != EEXIST || stat(path, &info) != 0) return false;
+    if (S_ISDIR(info.st_mode)) return true;
+    errno = ENOTDIR;
+    return false;
 }
 
-void rt_make_folders(const char *path)
+/* NULL, or the folder that cannot be made, with the reason in errno. */
+static char *make_folders(const char *path)
 {
     char *copy = rt_format("%s", path);
     for (char *at = copy + 1; *copy && *at; at++) {
         if (*at != '/') continue;
         *at = 0;
-        make_folder(copy);
+        if (!make_folder(copy)) return copy;
         *at = '/';
     }
-    if (*copy) make_folder(copy);
+    if (*copy && !make_folder(copy)) return copy;
     free(copy);
+    return NULL;
+}
+
+void rt_make_folders(const char *path)
+{
+    char *refused = make_folders(path);
+    if (refused) die_writing(refused, "make this folder");
 }
 
 static RtOut *take_slot(void)
@@ -86,52 +96,91 @@ static char *final_path(const char *path)
     return target;
 }
 
-RtOut *rt_out_open(const char *path)
+/* Ends the program, or remembers the first failure until the commit. */
+static void fail(RtOut *out, const char *path, const char *what)
 {
-    char *folder = parent_of(path);
-    rt_make_folders(folder);
-    free(folder);
+    if (!out->may_fail) die_writing(path, what);
+    if (out->reason) return;
+    out->reason = errno;
+    out->what = what;
+}
+
+static void open_unfinished(RtOut *out)
+{
+    int fd = open(out->unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        atomic_store(&out->owner, getpid());
+        out->stream = fdopen(fd, "wb");
+        if (out->stream) return;
+        close(fd);
+    }
+    fail(out, out->unfinished, "create");
+    out->stream = fopen("/dev/null", "wb"); /* for those who print to it */
+    if (!out->stream) die_writing(out->unfinished, "create");
+}
+
+static RtOut *open_out(const char *path, bool may_fail)
+{
     RtOut *out = take_slot();
+    out->may_fail = may_fail;
+    out->reason = 0;
+    out->path = rt_format("%s", path);
+    char *folder = parent_of(path), *refused = make_folders(folder);
+    if (refused) fail(out, refused, "make this folder");
+    free(refused);
+    free(folder);
+    free(out->path);
     out->path = final_path(path);
     out->unfinished = rt_format("%s.tmp.%d", out->path, (int)getpid());
     unlink(out->unfinished); /* of a killed process that had our number */
-    int fd = open(out->unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) die_writing(out->unfinished, "create");
-    atomic_store(&out->owner, getpid());
-    out->stream = fdopen(fd, "wb");
-    if (!out->stream) die_writing(out->unfinished, "create");
+    open_unfinished(out);
     return out;
 }
 
+RtOut *rt_out_open(const char *path) { return open_out(path, false); }
+
+RtOut *rt_out_try(const char *path) { return open_out(path, true); }
+
 void rt_out_write(RtOut *out, const void *data, size_t bytes)
 {
-    if (bytes && fwrite(data, 1, bytes, out->stream) != bytes) die_writing(out->path, "write");
+    if (out->reason || !bytes) return;
+    if (fwrite(data, 1, bytes, out->stream) != bytes) fail(out, out->path, "write");
 }
 
 FILE *rt_out_file(RtOut *out) { return out->stream; }
 
 /* Makes the new name itself durable. Some file systems refuse fsync on folders: no more can be
  * done there. */
-static void sync_folder_of(const char *path)
+static void sync_folder_of(RtOut *out)
 {
-    char *folder = parent_of(path);
+    char *folder = parent_of(out->path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP) die_writing(path, "sync");
+    if (fd >= 0 && fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP)
+        fail(out, out->path, "sync");
     if (fd >= 0) close(fd);
     free(folder);
 }
 
-void rt_out_commit(RtOut *out)
+/* Once something has failed, the steps that are left only give back what is held. */
+bool rt_out_commit(RtOut *out)
 {
-    if (ferror(out->stream) | fflush(out->stream)) die_writing(out->path, "write");
-    if (fsync(fileno(out->stream)) < 0) die_writing(out->path, "sync");
-    if (fclose(out->stream) != 0) die_writing(out->path, "close");
-    if (rename(out->unfinished, out->path) < 0) die_writing(out->path, "rename to this name");
+    bool written = !(ferror(out->stream) | fflush(out->stream));
+    if (!out->reason && !written) fail(out, out->path, "write");
+    if (!out->reason && fsync(fileno(out->stream)) < 0) fail(out, out->path, "sync");
+    bool closed = fclose(out->stream) == 0;
+    if (!out->reason && !closed) fail(out, out->path, "close");
+    if (!out->reason && rename(out->unfinished, out->path) < 0)
+        fail(out, out->path, "rename to this name");
+    bool named = !out->reason;
+    if (!named) unlink(out->unfinished);
     atomic_store(&out->owner, 0);
-    sync_folder_of(out->path);
+    if (named) sync_folder_of(out);
+    const bool good = !out->reason;
+    if (!good) rt_warn("%s: cannot %s: %s", out->path, out->what, strerror(out->reason));
     free(out->path);
     free(out->unfinished);
     atomic_store(&out->taken, false);
+    return good;
 }
 
 /* Children of fork share the table, not the files. */

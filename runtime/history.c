@@ -96,18 +96,75 @@ static void write_row(FILE *file, const Row *row, const char **columns, size_t c
     fputs("\r\n", file);
 }
 
-void rt_history_write(const RtHistory *history, const char *path)
+bool rt_history_write(const RtHistory *history, const char *path)
 {
     size_t count;
     const char **columns = list_columns(history, &count);
-    RtOut *out = rt_out_open(path);
+    RtOut *out = rt_out_try(path);
     FILE *file = rt_out_file(out);
     fputs("epoch", file);
     for (size_t i = 0; i < count; i++) fprintf(file, ",%s", columns[i]);
     fputs("\r\n", file);
     for (size_t i = 0; i < history->count; i++) write_row(file, &history->rows[i], columns, count);
-    rt_out_commit(out);
     free(columns);
+    return rt_out_commit(out);
+}
+
+/* ---- For checkpoints ------------------------------------------------------------------------- */
+
+/* [["head",0,"loss","0.5",…],…]: numbers as strings, for JSON has no NaN. */
+char *rt_history_text(const RtHistory *history)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out) rt_die(RT_NO_ROOM, NULL, "out of memory for the history");
+    for (size_t i = 0; i < history->count; i++) {
+        const Row *row = &history->rows[i];
+        fputs(i ? ",[" : "[[", out);
+        rt_json_write_string(out, row->phase);
+        fprintf(out, ",%d", row->epoch);
+        for (int j = 0; j < row->count; j++) {
+            fputc(',', out);
+            rt_json_write_string(out, row->names[j]);
+            fprintf(out, ",\"%.17g\"", row->values[j]);
+        }
+        fputc(']', out);
+    }
+    fputs(history->count ? "]" : "[]", out);
+    if (fclose(out) != 0) rt_die(RT_NO_ROOM, NULL, "out of memory for the history");
+    return text;
+}
+
+static bool read_row(RtHistory *history, const RtJson *row)
+{
+    RtLog logs[RT_LOGS];
+    int64_t epoch;
+    int count = 0;
+    const RtJson *item = rt_json_at(row, 0);
+    const char *phase = item ? rt_json_text(item) : NULL;
+    if (!phase || !(item = rt_json_next(item)) || !rt_json_integer(item, &epoch)) return false;
+    while ((item = rt_json_next(item))) {
+        const char *name = rt_json_text(item);
+        item = rt_json_next(item);
+        const char *value = item ? rt_json_text(item) : NULL;
+        if (!name || !value || count == RT_LOGS) return false;
+        logs[count++] = (RtLog){name, strtod(value, NULL)};
+    }
+    rt_history_add(history, phase, (int)epoch, logs, count);
+    return true;
+}
+
+bool rt_history_read(RtHistory *history, const char *text)
+{
+    char problem[256];
+    RtJson *rows = rt_json_parse(text, strlen(text), problem, sizeof problem);
+    bool good = rows && rt_json_is_array(rows);
+    for (const RtJson *row = good ? rt_json_at(rows, 0) : NULL; row && good;
+         row = rt_json_next(row))
+        good = rt_json_is_array(row) && read_row(history, row);
+    if (rows) rt_json_free(rows);
+    return good;
 }
 
 void rt_history_close(RtHistory *history)

@@ -62,6 +62,7 @@ extern RtProfiler *rt_profiler;
 
 RtLevel rt_level(void); /* the level to use; see rt.h */
 const char *rt_level_name(RtLevel level);
+bool rt_level_is_below(const char *name, RtLevel level);
 const char *rt_cpu_name(void); /* cpu.c: "Intel(R) Xeon(R) …" */
 
 /* ---- rng.c ----------------------------------------------------------------------------------- */
@@ -78,11 +79,15 @@ void rt_initialize(const RtWeight *weight, uint64_t seed, real *values);
 typedef struct RtOut RtOut;
 /* Opens path.tmp.PID beside path. Parent folders are made. */
 RtOut *rt_out_open(const char *path);
+/* The same, but what fails does not end the program: nothing more is written, and the commit says
+ * so. */
+RtOut *rt_out_try(const char *path);
 void rt_out_write(RtOut *out, const void *data, size_t bytes); /* exit 6 on a full disk */
 FILE *rt_out_file(RtOut *out); /* the same stream, for fprintf; errors show at commit */
-/* Flush, fsync, rename to its name, fsync of the folder. Exit 6 if any of them fails; then the old
- * file is still in place and the unfinished one is gone. */
-void rt_out_commit(RtOut *out);
+/* Flush, fsync, rename to its name, fsync of the folder. If any of them fails, the old file is
+ * still in place (or the new one, if only the last did) and the unfinished one is gone: exit 6 or,
+ * of rt_out_try, a warning and false. */
+bool rt_out_commit(RtOut *out);
 void rt_out_remove_unfinished(void); /* async-signal-safe: called by rt_die and signal handlers */
 void rt_make_folders(const char *path); /* like mkdir -p */
 /* Whole file in memory (mapped, private). Fails (exit code) if missing, not a regular file, or
@@ -99,6 +104,11 @@ void rt_map_forget(const void *mapped, size_t bytes);
 void rt_md5_mapped(const void *mapped, size_t bytes, char hex[33]);
 uint64_t rt_checksum_mapped(const void *mapped, size_t bytes); /* XXH3-64 */
 uint64_t rt_checksum(const void *data, size_t bytes);          /* the same, of any memory */
+/* The same, of parts: open, add each, close for the sum. */
+typedef struct RtHash RtHash;
+RtHash *rt_hash_open(void);
+void rt_hash_add(RtHash *hash, const void *data, size_t bytes);
+uint64_t rt_hash_close(RtHash *hash);
 
 /* ---- json.c: the only runtime file with cJSON.h ---------------------------------------------- */
 
@@ -299,10 +309,18 @@ void rt_tensors_check(const RtTensors *file, size_t index);
 const real *rt_tensors_place(const RtTensors *file, size_t index);
 void rt_tensors_keep_map(RtTensors *file); /* places outlive the file: as long as the process */
 void rt_tensors_close(RtTensors *file);
-/* Writes arrays (F32, or F64 in double builds) in the order given and metadata, atomically, with
- * checksums. */
+/* The values of a tensor of this type and count in the mapped file, not aligned and not checked;
+ * NULL if there is none. */
+const void *rt_tensors_raw(RtTensors *file, const char *name, RtType type, size_t count);
+/* Writes arrays in the order given and metadata, atomically, with checksums. */
 void rt_tensors_write(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
                       size_t meta_count);
+/* The same, but false and a warning if it cannot be written; and, if sealed, with a last tensor
+ * "seal": the checksum of all bytes before it. */
+bool rt_tensors_try(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
+                    size_t meta_count, bool sealed);
+/* Whether the file is whole as it was sealed; if not, *problem says why. */
+bool rt_tensors_sealed(const char *path, const char **problem);
 
 /* ---- match.c: which array of a file is which weight of the model ----------------------------- */
 
@@ -359,25 +377,35 @@ typedef struct {
  * hashes. */
 RtSaved *rt_saved_load(const RtModel *model, RtRun *run, const char *path);
 void rt_saved_free(RtSaved *saved);
-void rt_saved_write(const RtModel *model, const char *arena, const char *path,
+/* weights: where each of the model's is. False and a warning if it cannot be written. */
+bool rt_saved_write(const RtModel *model, real *const *weights, const char *path,
                     const RtSaved *about);
+/* ["cat","dog"], as metadata "classes" has it. */
+char *rt_class_list(char *const *classes, int count);
 
 /* ---- options.c: the command line of a generated program -------------------------------------- */
 
 typedef struct {
     const char *command;
-    const char *data, *validation, *weights, *out, *phase, *input, *output, *trace;
+    const char *data, *validation, *weights, *out, *phase, *until, *input, *output, *trace;
     const char **images;
     int image_count;
-    double validation_split;
-    int epochs, steps, threads, top, batch, repeat; /* 0: not given */
+    double validation_split, checkpoint_every;            /* minutes; 0: not given */
+    int epochs, steps, threads, top, batch, repeat, keep; /* 0: not given */
     uint64_t seed;
-    bool shuffle, json, strict, quiet, layers;
+    bool shuffle, json, strict, quiet, layers, resume, fresh;
 } RtOptions;
 
 /* Parses argv into options by a table, from which --help is printed too; exit 2 with the nearest
  * option on a mistake. Returns false when --help or --version was answered. */
 bool rt_options_parse(const RtModel *model, int argc, char **argv, RtOptions *options);
+/* The options of train that a checkpoint keeps, as "--seed", "5" or "--seed", "not given"; the
+ * caller frees the list and the values. */
+size_t rt_options_list(const RtOptions *options, RtMeta **list);
+/* Whether a training may go on with another value of this one. */
+bool rt_option_is_loose(const char *name);
+/* For --resume: takes those that were not given from a checkpoint's metadata ("option:--seed"). */
+void rt_options_restore(const RtModel *model, RtOptions *options, const RtTensors *file);
 
 /* ---- metrics.c ------------------------------------------------------------------------------- */
 
@@ -462,6 +490,8 @@ RtSaved *rt_session_load(RtSession *session);
 size_t rt_weight_count(const RtWeight *weight); /* product of its dims */
 void rt_clear_slots(const RtSession *session,
                     const RtPhase *phase); /* an optimizer without memory */
+/* The slots of `to` from those of `from`, by weight and name; the others without memory. */
+void rt_continue_slots(const RtSession *session, const RtPhase *from, const RtPhase *to);
 const RtPhase *rt_find_phase(const RtModel *model, const char *name); /* NULL if there is none */
 
 /* ---- signals.c: SIGINT and SIGTERM ----------------------------------------------------------- */
@@ -474,8 +504,11 @@ int rt_signal(void);
 
 /* ---- commands: each returns the exit code ---------------------------------------------------- */
 
-int rt_train(RtSession *session);    /* train.c */
-int rt_evaluate(RtSession *session); /* evaluate.c */
+int rt_train(RtSession *session); /* train.c */
+/* For --resume: takes the options that were not given from the newest checkpoint; exit 5 if there
+ * is none. */
+void rt_resume_options(const RtModel *model, RtOptions *options); /* checkpoint.c */
+int rt_evaluate(RtSession *session);                              /* evaluate.c */
 /* Loss (with regularization) and correct answers of a phase over what the loader serves from its
  * start. Stops early on a signal. tally, if not NULL: (classes) pictures and right ones of each. */
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
@@ -494,8 +527,11 @@ typedef struct RtHistory RtHistory;
 RtHistory *rt_history_open(void);
 /* Adds an epoch (counted from 0 over all phases); copies logs. */
 void rt_history_add(RtHistory *history, const char *phase, int epoch, const RtLog *logs, int count);
-void rt_history_write(const RtHistory *history,
-                      const char *path); /* all epochs so far, atomically */
+/* All epochs so far, atomically; false and a warning if it cannot be. */
+bool rt_history_write(const RtHistory *history, const char *path);
+char *rt_history_text(const RtHistory *history); /* as JSON, with every bit of the numbers */
+/* Adds the epochs of such a text; false if it is none. */
+bool rt_history_read(RtHistory *history, const char *text);
 void rt_history_close(RtHistory *history);
 
 /* ---- trace.c: what --trace writes ------------------------------------------------------------ */

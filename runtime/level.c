@@ -65,3 +65,10 @@ RtLevel rt_level(void)
 }
 
 const char *rt_level_name(RtLevel level) { return level_names[level]; }
+
+bool rt_level_is_below(const char *name, RtLevel level)
+{
+    for (int i = RT_GENERIC; i < (int)level; i++)
+        if (strcmp(name, level_names[i]) == 0) return true;
+    return false;
+}

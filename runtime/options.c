@@ -25,7 +25,7 @@ static const Command commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-typedef enum { TEXT, INTEGER, SEED, FRACTION, FLAG, NO_FLAG } Type;
+typedef enum { TEXT, INTEGER, SEED, FRACTION, MINUTES, FLAG, NO_FLAG } Type;
 
 typedef struct {
     const char *name, *argument; /* NULL for flags */
@@ -50,10 +50,17 @@ static const Option options_table[] = {
     {"--out", "DIR", TRAIN, TEXT, AT(out), 0, "where results go (default runs/NAME)"},
     {"--phase", "NAME", TRAIN | EVALUATE | SUMMARY | BENCH, TEXT, AT(phase), 0,
      "this phase only; summary: show what it trains"},
+    {"--until", "NAME", TRAIN, TEXT, AT(until), 0, "stop after this phase"},
     {"--epochs", "N", TRAIN, INTEGER, AT(epochs), MANY, "epochs of each phase"},
     {"--steps", "N", TRAIN, INTEGER, AT(steps), MANY, "stop after N steps in all"},
     {"--seed", "N", TRAIN, SEED, AT(seed), 0, "of all random numbers (default 0)"},
     {"--no-shuffle", NULL, TRAIN, NO_FLAG, AT(shuffle), 0, "keep the order of the data"},
+    {"--resume", NULL, TRAIN, FLAG, AT(resume), 0,
+     "go on from the newest checkpoint, with its options where none are given"},
+    {"--fresh", NULL, TRAIN, FLAG, AT(fresh), 0, "remove the checkpoints of --out and start anew"},
+    {"--checkpoint-every", "MIN", TRAIN, MINUTES, AT(checkpoint_every), 0,
+     "save also within epochs, after so many minutes (default 10)"},
+    {"--keep", "N", TRAIN, INTEGER, AT(keep), MANY, "newest checkpoints to keep (default 2)"},
     {"--trace", "FILE.npz", TRAIN, TEXT, AT(trace), 0,
      "write losses, weights and optimizer state to an .npz file"},
     {"--strict", NULL, TRAIN | EVALUATE | FEATURES, FLAG, AT(strict), 0,
@@ -203,6 +210,15 @@ static double parse_fraction(const Option *option, const char *text)
     return value;
 }
 
+static double parse_minutes(const Option *option, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value > 0 && value <= MANY))
+        rt_die(RT_USAGE, NULL, "%s %s: must be a number of minutes above 0", option->name, text);
+    return value;
+}
+
 static void set_option(RtOptions *options, const Option *option, const char *value)
 {
     void *place = (char *)options + option->offset;
@@ -218,6 +234,9 @@ static void set_option(RtOptions *options, const Option *option, const char *val
         break;
     case FRACTION:
         *(double *)place = parse_fraction(option, value);
+        break;
+    case MINUTES:
+        *(double *)place = parse_minutes(option, value);
         break;
     case FLAG:
         *(bool *)place = true;
@@ -262,7 +281,7 @@ static int take_option(RtOptions *options, const Command *command, int argc, cha
 
 /* ---- What must be there, and what excludes what ---------------------------------------------- */
 
-static void check_phase(const RtModel *model, const char *name)
+static void check_phase(const RtModel *model, const char *option, const char *name)
 {
     if (!name || rt_find_phase(model, name)) return;
     const char **names = rt_alloc((size_t)model->phase_count, sizeof *names);
@@ -272,7 +291,7 @@ static void check_phase(const RtModel *model, const char *name)
         all = rt_format("%s %s", all, names[i]); /* the program ends here: nothing is freed */
     }
     rt_die(RT_USAGE, suggest(name, names, model->phase_count, all),
-           "--phase %s: the model has no such phase", name);
+           "%s %s: the model has no such phase", option, name);
 }
 
 static void check_predict(const RtOptions *options)
@@ -289,18 +308,110 @@ static void check_options(const RtModel *model, const RtOptions *options, const 
         rt_die(RT_USAGE, "add \"phases\" to the model's JSON, with an optimizer and a loss",
                "%s: the model has no phases: it can predict, but neither train nor evaluate",
                command->name);
-    check_phase(model, options->phase);
+    check_phase(model, "--phase", options->phase);
+    check_phase(model, "--until", options->until);
+    if (options->phase && options->until)
+        rt_die(RT_USAGE, NULL, "either --phase or --until, not both");
+    if (options->resume && (options->fresh || options->trace))
+        rt_die(RT_USAGE, NULL, "either --resume or %s, not both",
+               options->fresh ? "--fresh" : "--trace");
     if (command->bit == PREDICT)
         check_predict(options);
     else if (options->image_count)
         rt_die(RT_USAGE, NULL, "%s: unexpected argument \"%s\"", command->name, options->images[0]);
-    if ((command->bit & (TRAIN | EVALUATE | FEATURES)) && !options->data)
+    if ((command->bit & (TRAIN | EVALUATE | FEATURES)) && !options->data && !options->resume)
         rt_die(RT_USAGE, "a folder with one folder of pictures a class, or an .npz file",
                "%s needs --data DIR", command->name);
     if (command->bit == FEATURES && !options->output)
         rt_die(RT_USAGE, NULL, "features needs -o FILE.npy");
     if (options->validation && options->validation_split > 0)
         rt_die(RT_USAGE, NULL, "either --validation or --validation-split, not both");
+}
+
+/* ---- What a training that goes on may change ------------------------------------------------- */
+
+/* All options of train that are not here must be as they were. `kept`: a checkpoint keeps it for
+ * --resume. Of --data and --validation the content is compared, of --epochs what it comes to. */
+static const struct {
+    const char *name;
+    bool kept;
+} loose[] = {
+    {"--data", true},    {"--validation", true}, {"--epochs", true},           {"--until", true},
+    {"--strict", true},  {"--keep", true},       {"--checkpoint-every", true}, {"--steps", false},
+    {"--out", false},    {"--threads", false},   {"--quiet", false},           {"--trace", false},
+    {"--resume", false}, {"--fresh", false},
+};
+enum { LOOSE = sizeof loose / sizeof *loose };
+
+bool rt_option_is_loose(const char *name)
+{
+    for (int i = 0; i < LOOSE; i++)
+        if (strcmp(loose[i].name, name) == 0) return true;
+    return false;
+}
+
+static bool is_kept(const Option *option)
+{
+    for (int i = 0; i < LOOSE; i++)
+        if (strcmp(loose[i].name, option->name) == 0) return loose[i].kept;
+    return option->commands & TRAIN;
+}
+
+static const char not_given[] = "not given";
+
+/* What was given, in words; NULL if it was not. */
+static char *option_text(const RtOptions *options, const Option *option)
+{
+    const void *place = (const char *)options + option->offset;
+    switch (option->type) {
+    case TEXT:
+        return *(const char *const *)place ? rt_format("%s", *(const char *const *)place) : NULL;
+    case INTEGER:
+        return *(const int *)place ? rt_format("%d", *(const int *)place) : NULL;
+    case SEED:
+        if (*(const uint64_t *)place == 0) return NULL;
+        return rt_format("%llu", (unsigned long long)*(const uint64_t *)place);
+    case FRACTION:
+    case MINUTES:
+        return *(const double *)place != 0 ? rt_format("%.17g", *(const double *)place) : NULL;
+    case FLAG:
+    case NO_FLAG:
+        break;
+    }
+    return *(const bool *)place == (option->type == FLAG) ? rt_format("given") : NULL;
+}
+
+size_t rt_options_list(const RtOptions *options, RtMeta **list)
+{
+    size_t count = 0;
+    *list = rt_alloc(OPTIONS, sizeof **list);
+    for (int i = 0; i < OPTIONS; i++) {
+        if (!is_kept(&options_table[i])) continue;
+        char *text = option_text(options, &options_table[i]);
+        if (!text) text = rt_format("%s", not_given);
+        (*list)[count++] = (RtMeta){(char *)options_table[i].name, text};
+    }
+    return count;
+}
+
+void rt_options_restore(const RtModel *model, RtOptions *options, const RtTensors *file)
+{
+    static char *values[OPTIONS]; /* options point to them as long as the program runs */
+    for (int i = 0; i < OPTIONS; i++) {
+        const Option *option = &options_table[i];
+        char *given = is_kept(option) ? option_text(options, option) : NULL;
+        char *key = rt_format("option:%s", option->name);
+        const char *old = rt_tensors_meta(file, key);
+        if (is_kept(option) && !given && old && strcmp(old, not_given) != 0) {
+            values[i] = rt_format("%s", old);
+            set_option(options, option, values[i]);
+        }
+        free(given);
+        free(key);
+    }
+    options->resume = false; /* now all must be there */
+    check_options(model, options, &commands[0]);
+    options->resume = true;
 }
 
 static const Command *find_command(const char *name)

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_ABI 3 /* raised whenever a table below changes; checked at start */
+#define RT_ABI 4 /* raised whenever a table below changes; checked at start */
 
 /* The type of every number in the arena. Tests build file and library with -DRT_DOUBLE for finite
  * differences; RM(exp)(x) is expf or exp to match. */
@@ -48,7 +48,8 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
     __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")))
 #if defined RT_AMX_STANDIN && !RT_AMX_STANDIN
 #define RT_TARGET_AMX RT_TARGET_AVX2
-#define RT_HAS_WIDE_VECTORS 0 /* compilers take vectors of 16 numbers apart; no assembly for them */
+#define RT_HAS_WIDE_VECTORS 0 /* compilers take vectors of 16 numbers apart; no assembly for them  \
+                               */
 #else
 #define RT_TARGET_AMX RT_TARGET_AVX512_BF16
 #define RT_HAS_WIDE_VECTORS 1
@@ -113,7 +114,8 @@ typedef struct RtRun {
     const void *kernels; /* the generated file's table of kernels for the level in use */
     uint64_t seed;       /* of the run: --seed */
     uint32_t epoch;      /* counted from 0 over all phases */
-    uint64_t step;       /* optimizer steps taken in this phase before this one */
+    uint64_t step;       /* optimizer steps taken before this one, in this phase and those that its
+                          * optimizer continues */
     const uint64_t
         *sample;        /* (n): index in the data set of each row of the batch; keys randomness */
     real learning_rate; /* of this step */
@@ -209,7 +211,8 @@ typedef struct {
     int official_count;   /* the top: tells "missing" from "left out on purpose" */
 } RtBase;
 
-/* An optimizer slot: as large as its weight, zero at the start of a phase. */
+/* An optimizer slot: as large as its weight, zero at the start of a phase, unless the phase
+ * continues another. */
 typedef struct {
     const char *name; /* "momentum", "velocity", "m", "v" */
     int weight;       /* index in weights[] */
@@ -246,6 +249,8 @@ typedef struct {
     const char *name;
     int batch, epochs;
     const char *optimizer; /* "RMSprop" */
+    int continues;         /* with the state of the optimizer of the phase before */
+    const char *recipe;    /* all that the JSON says of the phase but name and epochs */
     double learning_rate;
     RtLoss loss;
     const char *loss_name;          /* as in the JSON */

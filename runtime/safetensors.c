@@ -21,6 +21,10 @@ static const struct {
 };
 enum { F32, F64, F16, BF16, READABLE, TYPES = sizeof types / sizeof *types };
 
+static const char *const type_names[] = {
+    [RT_F32] = "F32", [RT_F64] = "F64", [RT_F16] = "F16",  [RT_U8] = "U8",
+    [RT_I32] = "I32", [RT_I64] = "I64", [RT_BOOL] = "BOOL"};
+
 typedef struct {
     const char *name; /* in the JSON */
     int type, rank;
@@ -224,6 +228,18 @@ void rt_tensors_read(RtTensors *file, size_t index, real *values)
     rt_array_free(&array);
 }
 
+const void *rt_tensors_raw(RtTensors *file, const char *name, RtType type, size_t count)
+{
+    for (size_t i = 0; i < file->count; i++) {
+        const Tensor *tensor = &file->tensors[i];
+        if (strcmp(tensor->name, name) != 0) continue;
+        if (strcmp(types[tensor->type].name, type_names[type]) != 0 || tensor->count != count)
+            return NULL;
+        return file->data + tensor->begin;
+    }
+    return NULL;
+}
+
 void rt_tensors_close(RtTensors *file)
 {
     if (!file->keep_map) rt_unmap(file->map, file->map_bytes);
@@ -234,6 +250,8 @@ void rt_tensors_close(RtTensors *file)
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
+
+static const RtArray seal = {.name = "seal", .type = RT_I64, .rank = 1, .dims = {1}};
 
 static size_t array_bytes(const RtArray *array)
 {
@@ -268,14 +286,15 @@ static void print_tensor(FILE *out, const RtArray *array, size_t begin)
 {
     fputc(',', out);
     rt_json_write_string(out, array->name);
-    fprintf(out, ":{\"dtype\":\"%s\",\"shape\":[", array->type == RT_F64 ? "F64" : "F32");
+    fprintf(out, ":{\"dtype\":\"%s\",\"shape\":[", type_names[array->type]);
     for (int i = 0; i < array->rank; i++) fprintf(out, "%s%" PRId64, i ? "," : "", array->dims[i]);
     fprintf(out, "],\"data_offsets\":[%zu,%zu]}", begin, begin + array_bytes(array));
 }
 
-/* The header, filled with spaces so that the data begins at a multiple of 8. */
+/* The header, filled with spaces so that the data begins at a multiple of 8. A seal is no part of
+ * its own checksum, so metadata has none for it. */
 static char *make_header(const RtArray *arrays, size_t count, const RtMeta *meta, size_t meta_count,
-                         size_t *bytes)
+                         bool sealed, size_t *bytes)
 {
     char *header = NULL;
     size_t begin = 0;
@@ -284,6 +303,7 @@ static char *make_header(const RtArray *arrays, size_t count, const RtMeta *meta
     print_metadata(out, arrays, count, meta, meta_count);
     for (size_t i = 0; i < count; begin += array_bytes(&arrays[i++]))
         print_tensor(out, &arrays[i], begin);
+    if (sealed) print_tensor(out, &seal, begin);
     fputc('}', out);
     fflush(out);
     while (*bytes % 8) {
@@ -294,16 +314,54 @@ static char *make_header(const RtArray *arrays, size_t count, const RtMeta *meta
     return header;
 }
 
+static void put(RtOut *out, RtHash *hash, const void *data, size_t bytes)
+{
+    rt_out_write(out, data, bytes);
+    if (hash) rt_hash_add(hash, data, bytes);
+}
+
+static bool write_tensors(RtOut *out, const RtArray *arrays, size_t count, const RtMeta *meta,
+                          size_t meta_count, bool sealed)
+{
+    size_t bytes;
+    char *header = make_header(arrays, count, meta, meta_count, sealed, &bytes);
+    uint64_t prefix = htole64(bytes);
+    RtHash *hash = sealed ? rt_hash_open() : NULL;
+    put(out, hash, &prefix, sizeof prefix);
+    put(out, hash, header, bytes);
+    for (size_t i = 0; i < count; i++) put(out, hash, arrays[i].data, array_bytes(&arrays[i]));
+    if (sealed) {
+        uint64_t sum = htole64(rt_hash_close(hash));
+        rt_out_write(out, &sum, sizeof sum);
+    }
+    free(header);
+    return rt_out_commit(out);
+}
+
 void rt_tensors_write(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
                       size_t meta_count)
 {
+    write_tensors(rt_out_open(path), arrays, count, meta, meta_count, false);
+}
+
+bool rt_tensors_try(const char *path, const RtArray *arrays, size_t count, const RtMeta *meta,
+                    size_t meta_count, bool sealed)
+{
+    return write_tensors(rt_out_try(path), arrays, count, meta, meta_count, sealed);
+}
+
+bool rt_tensors_sealed(const char *path, const char **problem)
+{
     size_t bytes;
-    char *header = make_header(arrays, count, meta, meta_count, &bytes);
-    uint64_t prefix = htole64(bytes);
-    RtOut *out = rt_out_open(path);
-    rt_out_write(out, &prefix, sizeof prefix);
-    rt_out_write(out, header, bytes);
-    for (size_t i = 0; i < count; i++) rt_out_write(out, arrays[i].data, array_bytes(&arrays[i]));
-    rt_out_commit(out);
-    free(header);
+    uint64_t sum = 0;
+    const unsigned char *map = rt_map(path, SIZE_MAX, RT_BAD_WEIGHTS, &bytes);
+    *problem = "it is cut short";
+    bool whole = bytes > PREFIX + sizeof sum;
+    if (whole) {
+        memcpy(&sum, map + bytes - sizeof sum, sizeof sum);
+        whole = le64toh(sum) == rt_checksum_mapped(map, bytes - sizeof sum);
+        *problem = "its checksum is wrong";
+    }
+    rt_unmap(map, bytes);
+    return whole;
 }

@@ -9,34 +9,36 @@
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static char *class_list(const RtSaved *about)
+char *rt_class_list(char *const *classes, int count)
 {
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     if (!out) rt_die(RT_NO_ROOM, NULL, "out of memory for class names");
-    for (int i = 0; i < about->class_count; i++) {
+    for (int i = 0; i < count; i++) {
         fputs(i ? "," : "[", out);
-        rt_json_write_string(out, about->classes[i]);
+        rt_json_write_string(out, classes[i]);
     }
-    fputs(about->class_count ? "]" : "[]", out);
+    fputs(count ? "]" : "[]", out);
     if (fclose(out) != 0) rt_die(RT_NO_ROOM, NULL, "out of memory for class names");
     return text;
 }
 
-static RtArray weight_array(const RtWeight *weight, const char *arena)
+static RtArray weight_array(const RtWeight *weight, real *values)
 {
     RtArray array = {.name = (char *)weight->name,
                      .type = sizeof(real) == sizeof(double) ? RT_F64 : RT_F32,
                      .rank = weight->rank,
-                     .data = (char *)arena + weight->offset};
+                     .data = values};
     for (int i = 0; i < weight->rank; i++) array.dims[i] = weight->dims[i];
     return array;
 }
 
-void rt_saved_write(const RtModel *model, const char *arena, const char *path, const RtSaved *about)
+bool rt_saved_write(const RtModel *model, real *const *weights, const char *path,
+                    const RtSaved *about)
 {
-    char *classes = class_list(about), *epoch = rt_format("%d", about->epoch);
+    char *classes = rt_class_list(about->classes, about->class_count),
+         *epoch = rt_format("%d", about->epoch);
     char *loss = rt_format("%.17g", about->val_loss);
     RtMeta meta[9] = {{"format", "tlc 1"},
                       {"tlc_version", (char *)model->tlc},
@@ -49,12 +51,13 @@ void rt_saved_write(const RtModel *model, const char *arena, const char *path, c
     if (about->classes) meta[meta_count++] = (RtMeta){"classes", classes};
     if (!isnan(about->val_loss)) meta[meta_count++] = (RtMeta){"val_loss", loss};
     RtArray *arrays = rt_alloc(count, sizeof *arrays);
-    for (size_t i = 0; i < count; i++) arrays[i] = weight_array(&model->weights[i], arena);
-    rt_tensors_write(path, arrays, count, meta, meta_count);
+    for (size_t i = 0; i < count; i++) arrays[i] = weight_array(&model->weights[i], weights[i]);
+    bool good = rt_tensors_try(path, arrays, count, meta, meta_count, false);
     free(arrays);
     free(classes);
     free(epoch);
     free(loss);
+    return good;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

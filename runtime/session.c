@@ -54,6 +54,29 @@ void rt_clear_slots(const RtSession *session, const RtPhase *phase)
                rt_weight_count(&session->model->weights[phase->slots[i].weight]) * sizeof(real));
 }
 
+/* Slots of two phases may lie over one another, so all are read before one is written. */
+void rt_continue_slots(const RtSession *session, const RtPhase *from, const RtPhase *to)
+{
+    const RtWeight *weights = session->model->weights;
+    char *arena = session->run.arena;
+    real **kept = rt_alloc((size_t)from->slot_count, sizeof *kept);
+    for (int i = 0; i < from->slot_count; i++) {
+        size_t count = rt_weight_count(&weights[from->slots[i].weight]);
+        kept[i] = rt_alloc(count, sizeof(real));
+        memcpy(kept[i], arena + from->slots[i].offset, count * sizeof(real));
+    }
+    rt_clear_slots(session, to);
+    for (int i = 0; i < from->slot_count; i++) {
+        const RtSlot *old = &from->slots[i];
+        for (int j = 0; j < to->slot_count; j++)
+            if (to->slots[j].weight == old->weight && strcmp(to->slots[j].name, old->name) == 0)
+                memcpy(arena + to->slots[j].offset, kept[i],
+                       rt_weight_count(&weights[old->weight]) * sizeof(real));
+        free(kept[i]);
+    }
+    free(kept);
+}
+
 /* Rows that evaluate can take at once: what it is made for, and what the loader's room holds. */
 static int choose_batch(const RtModel *model)
 {

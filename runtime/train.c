@@ -1,7 +1,7 @@
 /* train.c: the training loop, with the meaning of Keras's fit: the loss and metrics shown are means
  * over the pictures so far, from the training-mode forward before each update; validation follows
  * each epoch. Phases run one after the other on the same weights; each starts with an optimizer
- * that has no memory. */
+ * that has no memory, unless its phase says otherwise. What is saved, and when, is in results.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +69,7 @@ static void end_step(RtTraining *training, const RtBatch *batch, double loss)
     training->position = batch->to;
     int count = rt_meter_logs(&training->meter, &training->names, false, logs);
     rt_progress_step(training->progress, training->epoch_steps, logs, count);
+    rt_results_step(training);
 }
 
 static void run_step(RtTraining *training, const RtBatch *batch)
@@ -79,58 +80,7 @@ static void run_step(RtTraining *training, const RtBatch *batch)
     end_step(training, batch, loss);
 }
 
-/* ---- Between epochs -------------------------------------------------------------------------- */
-
-static double find_log(const RtLog *logs, int count, const char *name)
-{
-    for (int i = 0; i < count; i++)
-        if (strcmp(logs[i].name, name) == 0) return logs[i].value;
-    return NAN;
-}
-
-static void save(RtTraining *training, const char *name, double val_loss)
-{
-    const RtModel *model = training->session->model;
-    RtSaved about = {.classes = training->data->classes,
-                     .class_count = training->data->class_count,
-                     .phase = (char *)training->phase->name,
-                     .epoch = training->epoch,
-                     .val_loss = val_loss,
-                     .model_hash = (char *)model->hash};
-    char *path = rt_format("%s/%s.safetensors", training->folder, name);
-    rt_saved_write(model, training->session->run.arena, path, &about);
-    training->saved_steps = training->steps;
-    free(path);
-}
-
-/* Losses of two kinds cannot be compared: a phase with another loss starts afresh. */
-static bool is_best(RtTraining *training, double value)
-{
-    const char *loss = training->phase->loss_name;
-    if (!training->best_loss || strcmp(loss, training->best_loss) != 0) training->best = INFINITY;
-    training->best_loss = loss;
-    if (!(value < training->best)) return false;
-    training->best = value;
-    return true;
-}
-
-static void keep_results(RtTraining *training, const RtLog *logs, int count)
-{
-    if (!training->folder) return;
-    const char *watched = training->validation ? "val_loss" : "loss";
-    double val_loss = find_log(logs, count, "val_loss"), value = find_log(logs, count, watched);
-    char *path = rt_format("%s/history.csv", training->folder);
-    rt_history_write(training->history, path);
-    free(path);
-    if (is_best(training, value)) {
-        save(training, "best", val_loss);
-        free(training->best_line);
-        training->best_line =
-            rt_format("best: %s/best.safetensors (phase %s, epoch %d, %s %.4f)", training->folder,
-                      training->phase->name, training->epoch, watched, value);
-    }
-    save(training, "last", val_loss);
-}
+/* ---- An epoch -------------------------------------------------------------------------------- */
 
 /* Adds val_loss and the other validation numbers to logs, unless a signal broke it off. */
 static int validate(RtTraining *training, RtLog *logs, int count)
@@ -141,8 +91,6 @@ static int validate(RtTraining *training, RtLog *logs, int count)
     if (rt_signal()) return count;
     return count + rt_meter_logs(&meter, &training->names, true, logs + count);
 }
-
-/* ---- An epoch -------------------------------------------------------------------------------- */
 
 static void open_progress(RtTraining *training)
 {
@@ -182,10 +130,10 @@ static void end_epoch(RtTraining *training, const RtLog *logs, int count)
     RtRun *run = &training->session->run;
     training->epoch++;
     rt_history_add(training->history, training->phase->name, (int)run->epoch, logs, count);
-    keep_results(training, logs, count);
     run->epoch++;
     training->position = training->epoch_steps = 0;
     training->meter = (RtMeter){0};
+    rt_results_epoch(training, logs, count);
 }
 
 static void run_epoch(RtTraining *training)
@@ -200,8 +148,6 @@ static void run_epoch(RtTraining *training)
     if (whole && !rt_signal()) end_epoch(training, logs, count);
 }
 
-/* ---- A phase --------------------------------------------------------------------------------- */
-
 static RtLoader *open_loader(const RtTraining *training, RtData *data, int batch)
 {
     RtSession *session = training->session;
@@ -209,42 +155,112 @@ static RtLoader *open_loader(const RtTraining *training, RtData *data, int batch
                           session->model->batch_bytes, session->options->strict);
 }
 
-static int count_epochs(const RtTraining *training, const RtPhase *phase)
+/* ---- Going on from a checkpoint ---------------------------------------------------------------
+ */
+
+_Static_assert(sizeof(RtMeter) == 24, "keep_own keeps every number of a meter");
+
+/* The numbers that tell where a training is. */
+static void keep_own(RtTraining *training)
 {
-    int asked = training->session->options->epochs;
-    return asked ? asked : phase->epochs;
+    RtRun *run = &training->session->run;
+    const RtKept own[] = {
+        {"training.phase", RT_I32, 1, &training->phase_index},
+        {"training.epoch", RT_I32, 1, &training->epoch},
+        {"training.epochs_in_all", RT_I32, 1, &run->epoch},
+        {"training.step", RT_I64, 1, &run->step},
+        {"training.steps_in_all", RT_I64, 1, &training->steps},
+        {"training.position", RT_I64, 1, &training->position},
+        {"training.epoch_steps", RT_I64, 1, &training->epoch_steps},
+        {"training.stop", RT_BOOL, 1, &training->stop},
+        {"training.learning_rate", sizeof(real) == 8 ? RT_F64 : RT_F32, 1, &run->learning_rate},
+        {"training.val_loss", RT_F64, 1, &training->val_loss},
+        {"best.loss", RT_F64, 1, &training->best},
+        {"best.val_loss", RT_F64, 1, &training->best_val_loss},
+        {"best.phase", RT_I32, 1, &training->best_phase},
+        {"best.epoch", RT_I32, 1, &training->best_epoch},
+        {"meter.loss", RT_F64, 1, &training->meter.loss},
+        {"meter.correct", RT_I64, 1, &training->meter.correct},
+        {"meter.count", RT_I64, 1, &training->meter.count},
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        rt_training_keep(training, own[i].name, own[i].type, own[i].count, own[i].values);
 }
 
-static void begin_phase(RtTraining *training, const RtPhase *phase)
+static void go_on(RtTraining *training)
+{
+    rt_checkpoint_restore(training);
+    if (training->session->options->quiet) return;
+    rt_note("Going on from %s: phase %s, %d of %d epochs, %zu steps of the next",
+            training->checkpoint_path, training->phase->name, training->epoch, training->epochs,
+            training->epoch_steps);
+}
+
+static void set_phase(RtTraining *training, int index)
+{
+    training->phase_index = index;
+    training->phase = &training->session->model->phases[index];
+    training->epoch = 0;
+    training->epochs = rt_training_epochs(training, index);
+    training->stop = false;
+}
+
+/* A phase that the checkpoint ends is over: nothing of it is opened again. */
+static void pass_phase(RtTraining *training, int index)
+{
+    set_phase(training, index);
+    rt_checkpoint_restore(training);
+    training->was_complete = true;
+    training->previous = training->phase;
+}
+
+/* ---- A phase --------------------------------------------------------------------------------- */
+
+/* The optimizer starts without memory, unless the phase says that it goes on with that of the one
+ * before. */
+static void begin_optimizer(RtTraining *training)
 {
     RtSession *session = training->session;
-    training->phase = phase;
-    training->epoch = 0;
-    training->epochs = count_epochs(training, phase);
-    training->stop = false;
+    const RtPhase *phase = training->phase, *previous = training->previous;
+    session->run.learning_rate = (real)phase->learning_rate;
+    if (phase->continues && previous) {
+        rt_continue_slots(session, previous, phase);
+    } else {
+        rt_clear_slots(session, phase);
+        session->run.step = 0;
+    }
+}
+
+/* What parts of the training keep must be known to rt_training_keep before the end of this. */
+static void begin_phase(RtTraining *training, int index)
+{
+    RtSession *session = training->session;
+    set_phase(training, index);
+    const RtPhase *phase = training->phase;
     training->names = rt_log_names_open(phase);
     training->loader = open_loader(training, training->data, phase->batch);
     if (training->validation)
         training->validation_loader = open_loader(training, training->validation, session->batch);
-    session->run.step = 0;
-    session->run.learning_rate = (real)phase->learning_rate;
-    rt_clear_slots(session, phase);
+    begin_optimizer(training);
     if (!session->options->quiet)
         rt_note("Phase %s: %s, learning rate %g, batches of %d", phase->name, phase->optimizer,
                 phase->learning_rate, phase->batch);
+    if (training->checkpoint) go_on(training);
 }
 
 static void end_phase(RtTraining *training)
 {
-    if (training->folder && training->saved_steps < training->steps) save(training, "last", NAN);
+    rt_results_phase(training);
+    training->previous = training->phase;
     rt_loader_close(training->loader);
     if (training->validation) rt_loader_close(training->validation_loader);
     rt_log_names_close(&training->names);
 }
 
-static void run_phase(RtTraining *training, const RtPhase *phase)
+static void run_phase(RtTraining *training, int index)
 {
-    begin_phase(training, phase);
+    begin_phase(training, index);
+    training->was_complete = false;
     while (training->epoch < training->epochs && !training->stop && !has_enough(training))
         run_epoch(training);
     end_phase(training);
@@ -252,10 +268,18 @@ static void run_phase(RtTraining *training, const RtPhase *phase)
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-static bool is_chosen(const RtTraining *training, const RtPhase *phase)
+bool rt_training_runs(const RtTraining *training, int phase)
 {
-    const char *name = training->session->options->phase;
-    return !name || strcmp(name, phase->name) == 0;
+    const RtOptions *options = training->session->options;
+    const RtModel *model = training->session->model;
+    if (options->phase) return strcmp(options->phase, model->phases[phase].name) == 0;
+    return !options->until || &model->phases[phase] <= rt_find_phase(model, options->until);
+}
+
+int rt_training_epochs(const RtTraining *training, int phase)
+{
+    int asked = training->session->options->epochs;
+    return asked ? asked : training->session->model->phases[phase].epochs;
 }
 
 /* Room for the trace of all steps that there can be. */
@@ -264,11 +288,10 @@ static void open_trace(RtTraining *training)
     const RtModel *model = training->session->model;
     size_t steps = 0, rows = 1, limit = (size_t)training->session->options->steps;
     for (int i = 0; i < model->phase_count; i++) {
-        const RtPhase *phase = &model->phases[i];
-        size_t batch = (size_t)phase->batch;
-        if (!is_chosen(training, phase)) continue;
+        size_t batch = (size_t)model->phases[i].batch;
+        if (!rt_training_runs(training, i)) continue;
         steps +=
-            (training->data->count + batch - 1) / batch * (size_t)count_epochs(training, phase);
+            (training->data->count + batch - 1) / batch * (size_t)rt_training_epochs(training, i);
         if (batch > rows) rows = batch;
     }
     if (limit && limit < steps) steps = limit;
@@ -290,37 +313,54 @@ static void open_training(RtTraining *training, RtSession *session)
 {
     const RtOptions *options = session->options;
     const RtModel *model = session->model;
-    *training = (RtTraining){.session = session, .best = INFINITY};
+    *training = (RtTraining){.session = session};
     rt_data_open_pair(options->data, options->validation, options->validation_split, options->seed,
                       model, &training->data, &training->validation);
     for (int i = 0; i < model->phase_count; i++) {
-        if (!is_chosen(training, &model->phases[i])) continue;
+        if (!rt_training_runs(training, i)) continue;
         rt_data_check(training->data, model, model->phases[i].loss);
         if (training->validation) rt_data_check(training->validation, model, model->phases[i].loss);
     }
     describe_data(training);
-    rt_weights_load(model, &session->run, options->weights);
-    if (options->out)
-        training->folder = rt_format("%s", options->out);
-    else if (!options->trace && !options->steps)
-        training->folder = rt_format("runs/%s", model->name);
-    if (training->folder) rt_make_folders(training->folder);
     training->history = rt_history_open();
     training->order = rt_alloc(training->data->count, sizeof *training->order);
     if (options->trace) open_trace(training);
+    keep_own(training);
+    rt_results_open(training);
+    rt_settings_make(training);
+    rt_checkpoint_open(training);
+    if (!training->checkpoint) rt_weights_load(model, &session->run, options->weights);
 }
 
 static void close_training(RtTraining *training)
 {
+    rt_results_close(training);
+    if (training->checkpoint) rt_tensors_close(training->checkpoint);
+    free(training->checkpoint_path);
+    rt_settings_free(training);
     rt_data_close(training->data);
     if (training->validation) rt_data_close(training->validation);
     rt_history_close(training->history);
-    free(training->folder);
-    free(training->best_line);
     free(training->order);
     free(training->losses);
     free(training->last_out);
     free(training->kept);
+}
+
+static void report_files(const RtTraining *training)
+{
+    const RtPhase *phases = training->session->model->phases;
+    const char *folder = training->folder;
+    if (!folder || !training->phase) return;
+    if (training->was_complete && !training->session->options->quiet)
+        rt_note("This training is complete. --epochs N or --until PHASE goes further, "
+                "--fresh starts anew, --out DIR trains elsewhere.");
+    if (training->best_phase >= 0)
+        printf("best: %s/best.safetensors (phase %s, epoch %d, %s %.4f)\n", folder,
+               phases[training->best_phase].name, training->best_epoch,
+               training->validation ? "val_loss" : "loss", training->best);
+    printf("last: %s/last.safetensors (phase %s, %d epochs)\n", folder, training->phase->name,
+           training->epoch);
 }
 
 static void report(const RtTraining *training)
@@ -336,10 +376,7 @@ static void report(const RtTraining *training)
     size_t skipped = training->data->skipped;
     if (training->validation) skipped += training->validation->skipped;
     if (skipped) rt_warn("%zu pictures could not be read and were left out", skipped);
-    if (training->best_line) printf("%s\n", training->best_line);
-    if (training->folder && training->phase)
-        printf("last: %s/last.safetensors (phase %s, %d epochs)\n", training->folder,
-               training->phase->name, training->epoch);
+    report_files(training);
 }
 
 int rt_train(RtSession *session)
@@ -347,11 +384,14 @@ int rt_train(RtSession *session)
     const RtModel *model = session->model;
     RtTraining training;
     open_training(&training, session);
+    const int at = training.checkpoint ? (int)rt_checkpoint_number(&training, "training.phase") : 0;
     for (int i = 0; i < model->phase_count && !has_enough(&training); i++) {
-        if (is_chosen(&training, &model->phases[i])) run_phase(&training, &model->phases[i]);
-        /* epochs of a phase left out count too: random numbers are those of the whole run */
-        else
-            session->run.epoch += (uint32_t)count_epochs(&training, &model->phases[i]);
+        if (!rt_training_runs(&training, i)) /* its epochs count: random numbers are the whole's */
+            session->run.epoch += (uint32_t)rt_training_epochs(&training, i);
+        else if (i == at && training.checkpoint && rt_checkpoint_ends_phase(&training))
+            pass_phase(&training, i);
+        else if (i >= at)
+            run_phase(&training, i);
     }
     report(&training);
     close_training(&training);

@@ -225,7 +225,7 @@ refused too_few_classes 4 'the data have 2 classes, the model has 3 outputs' -- 
     ./small train --data two
 ok corrupt_skipped ./small train --data bad --epochs 1 --out bad_run
 shows corrupt_named err bad/train/0/cut.jpg bad/train/1/text.png '2 pictures could not be read'
-refused strict 4 'bad/train/' -- ./small train --data bad --strict --epochs 1 --out bad_run
+refused strict 4 'bad/train/' -- ./small train --data bad --strict --epochs 1 --out strict_run
 refused predict_corrupt 4 'cut.jpg' -- ./small predict --weights $best bad/train/0/cut.jpg
 cp -r data/validation renamed
 mv renamed/2 renamed/two
@@ -256,7 +256,7 @@ refused memory 6 'huge needs' 'MiB are available' -- ./huge bench
 
 # bits THREADS LEVEL: checksum of the weights after both phases.
 bits() {
-    TLC_LEVEL=$2 ./small train --data data --out bits --quiet --threads "$1" --seed 5 >out 2>err &&
+    TLC_LEVEL=$2 ./small train --data data --out bits --fresh --quiet --threads "$1" --seed 5 >out 2>err &&
         cksum <bits/last.safetensors
 }
 

@@ -7,21 +7,36 @@
 #include "tlc.h"
 
 #define RATE_ATTR(value)                                                                           \
-    {.name = "learning_rate", .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1e30,           \
-     .doc = "step size"}
+    {                                                                                              \
+        .name = "learning_rate", .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1e30,        \
+        .doc = "step size"                                                                         \
+    }
 #define DECAY_ATTR(value)                                                                          \
-    {.name = "weight_decay", .type = ATTR_FLOAT, .flags = ATTR_NULL, .initial = value, .lo = 0,    \
-     .hi = 1e30, .doc = "before the step, w shrinks by w * weight_decay * learning_rate"}
+    {                                                                                              \
+        .name = "weight_decay", .type = ATTR_FLOAT, .flags = ATTR_NULL, .initial = value, .lo = 0, \
+        .hi = 1e30, .doc = "before the step, w shrinks by w * weight_decay * learning_rate"        \
+    }
 #define EPSILON_ATTR(text)                                                                         \
-    {.name = "epsilon", .type = ATTR_FLOAT, .initial = "1e-7", .lo = 0, .hi = 1e30, .doc = text}
+    {                                                                                              \
+        .name = "epsilon", .type = ATTR_FLOAT, .initial = "1e-7", .lo = 0, .hi = 1e30, .doc = text \
+    }
 #define SHARE_ATTR(key, value, text)                                                               \
-    {.name = key, .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1, .doc = text}
+    {                                                                                              \
+        .name = key, .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1, .doc = text           \
+    }
+
+#define CONTINUE_ATTR                                                                              \
+    {                                                                                              \
+        .name = "continue", .type = ATTR_BOOL, .initial = "false",                                 \
+        .doc = "true: with the state that the phase before left, which must have the same type"    \
+    }
 
 static const Attr sgd_attrs[] = {
     RATE_ATTR("0.01"),
     SHARE_ATTR("momentum", "0.0", "share of the last step that is kept"),
     {.name = "nesterov", .type = ATTR_BOOL, .initial = "false", .doc = "Nesterov's momentum"},
     DECAY_ATTR("null"),
+    CONTINUE_ATTR,
     {0},
 };
 
@@ -30,9 +45,12 @@ static const Attr rmsprop_attrs[] = {
     SHARE_ATTR("rho", "0.9", "decay of the mean of squared gradients"),
     SHARE_ATTR("momentum", "0.0", "share of the last step that is kept"),
     EPSILON_ATTR("added under the root"),
-    {.name = "centered", .type = ATTR_BOOL, .initial = "false",
+    {.name = "centered",
+     .type = ATTR_BOOL,
+     .initial = "false",
      .doc = "true: divides by the deviation instead of the root mean square"},
     DECAY_ATTR("null"),
+    CONTINUE_ATTR,
     {0},
 };
 
@@ -40,9 +58,11 @@ static const Attr rmsprop_attrs[] = {
     RATE_ATTR("0.001"), SHARE_ATTR("beta_1", "0.9", "decay of the mean of gradients"),             \
         SHARE_ATTR("beta_2", "0.999", "decay of the mean of squared gradients"),                   \
         EPSILON_ATTR("added to the root"),                                                         \
-        {.name = "amsgrad", .type = ATTR_BOOL, .initial = "false",                                 \
+        {.name = "amsgrad",                                                                        \
+         .type = ATTR_BOOL,                                                                        \
+         .initial = "false",                                                                       \
          .doc = "true: divides by the largest mean square so far"},                                \
-        DECAY_ATTR(decay)
+        DECAY_ATTR(decay), CONTINUE_ATTR
 
 static const Attr adam_attrs[] = {ADAM_ATTRS("null"), {0}};
 static const Attr adamw_attrs[] = {ADAM_ATTRS("0.004"), {0}};

@@ -241,7 +241,8 @@ static void test_phase_by_phase_is_the_whole(void **state)
     static const char *const runs[] = {
         "train --data d.npz --quiet --seed 3 --out whole",
         "train --data d.npz --quiet --seed 3 --out p --phase head",
-        "train --data d.npz --quiet --seed 3 --out p --phase tune --weights p/last.safetensors",
+        "train --data d.npz --quiet --seed 3 --out p --fresh --phase tune "
+        "--weights p/last.safetensors",
     };
     for (int i = 0; i < 3; i++) {
         Result result = run_model(&toy_model, RT_OK, runs[i]);

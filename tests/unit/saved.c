@@ -13,7 +13,7 @@ static void test_saved(void **state)
     make_tensors(scratch("start"), 0, 7, NULL, 0);
     rt_weights_read(&model, new_run(), scratch("start"), -1);
     memcpy(kept, arena, sizeof arena);
-    rt_saved_write(&model, arena, path, &about);
+    rt_saved_write(&model, new_run()->weights, path, &about);
     set_arena(-1);
     RtSaved *saved = rt_saved_load(&model, new_run(), path);
     for (int i = 0; i < WEIGHTS; i++)
@@ -33,7 +33,7 @@ static void test_saved(void **state)
     rt_tensors_close(file);
 
     about = (RtSaved){.phase = "head", .val_loss = NAN};
-    rt_saved_write(&model, arena, path, &about);
+    rt_saved_write(&model, new_run()->weights, path, &about);
     saved = rt_saved_load(&model, new_run(), path);
     assert_true(isnan(saved->val_loss));
     assert_null(saved->classes);
@@ -50,7 +50,7 @@ static void test_saved_by_others(void **state)
     RtSaved about = {.phase = "head", .val_loss = NAN};
     other.name = "birds";
     other.hash = "2222222222222222222222222222222222222222222222222222222222222222";
-    rt_saved_write(&other, arena, path, &about);
+    rt_saved_write(&other, new_run()->weights, path, &about);
     expect_end(RT_BAD_WEIGHTS,
                "others.safetensors: saved by another model\n"
                "  the file:     2222222222222222222222222222222222222222222222222222222222222222 "
