@@ -12,9 +12,11 @@
 #include <sys/types.h>
 
 static atomic_int calls;
+static FILE *broken; /* a stream that could not be written to */
 
 int __real_open(const char *path, int flags, ...);
 size_t __real_fwrite(const void *data, size_t size, size_t count, FILE *file);
+int __real_ferror(FILE *file);
 int __real_fflush(FILE *file);
 int __real_fsync(int fd);
 int __real_fclose(FILE *file);
@@ -24,6 +26,7 @@ int __real_unlink(const char *path);
 
 int __wrap_open(const char *path, int flags, ...);
 size_t __wrap_fwrite(const void *data, size_t size, size_t count, FILE *file);
+int __wrap_ferror(FILE *file);
 int __wrap_fflush(FILE *file);
 int __wrap_fsync(int fd);
 int __wrap_fclose(FILE *file);
@@ -64,28 +67,33 @@ int __wrap_open(const char *path, int flags, ...)
     return flags & O_CREAT && fails(ENOSPC) ? -1 : __real_open(path, flags, mode);
 }
 
-/* A disk that is full takes a part. What goes to the terminal is none of it. */
+/* Not the terminal, nor a stream into memory. */
+static bool is_file(FILE *file)
+{
+    return file && file != stdout && file != stderr && fileno(file) >= 0;
+}
+
+/* A disk that is full takes a part. */
 size_t __wrap_fwrite(const void *data, size_t size, size_t count, FILE *file)
 {
-    if (file == stdout || file == stderr || !fails(ENOSPC))
-        return __real_fwrite(data, size, count, file);
+    if (!is_file(file) || !fails(ENOSPC)) return __real_fwrite(data, size, count, file);
     size_t part = count ? __real_fwrite(data, size, count / 2, file) : 0;
+    broken = file;
     errno = ENOSPC;
     return part;
 }
 
-int __wrap_fflush(FILE *file)
-{
-    if (!file || file == stdout || file == stderr || !fails(ENOSPC)) return __real_fflush(file);
-    return EOF;
-}
+int __wrap_ferror(FILE *file) { return file == broken || __real_ferror(file); }
+
+int __wrap_fflush(FILE *file) { return is_file(file) && fails(ENOSPC) ? EOF : __real_fflush(file); }
 
 int __wrap_fsync(int fd) { return fails(EIO) ? -1 : __real_fsync(fd); }
 
 int __wrap_fclose(FILE *file)
 {
-    bool failed = fails(EIO);
+    bool failed = is_file(file) && fails(EIO);
     int result = __real_fclose(file);
+    if (broken == file) broken = NULL;
     if (failed) errno = EIO;
     return failed ? EOF : result;
 }
