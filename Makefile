@@ -4,6 +4,7 @@
 #   test      every test without Python     parity   compare with Keras, live
 #   check-asan  the tests under sanitizers  fuzz     each fuzzer for FUZZ_SECONDS (60)
 #   bench     timings beside its peers      golden   record the goldens from Keras anew
+#   nightly   a thousand kills of a training
 #   format    clang-format                  install  PREFIX=/usr/local DESTDIR=
 
 PREFIX ?= /usr/local
@@ -111,11 +112,16 @@ check-asan: packages-test
 	    CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
 	    TEST_CFLAGS="-O0 -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
+# What takes too long for every change.
+nightly: packages-test
+	$(MAKE) -j$(JOBS) all
+	KILLS=1000 SEED=$$(date +%s) tests/run.sh tests/resume/run
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all test check-asan clean
+.PHONY: all test check-asan nightly clean
 .SECONDARY:
 
 # ---- Demo, Keras, fuzzers, installation ----------------------------------------------------------

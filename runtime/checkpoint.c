@@ -265,8 +265,10 @@ int64_t rt_checkpoint_number(const RtTraining *training, const char *name)
 bool rt_checkpoint_ends_phase(const RtTraining *training)
 {
     int phase = (int)rt_checkpoint_number(training, "training.phase");
-    return rt_checkpoint_number(training, "training.stop") ||
-           rt_checkpoint_number(training, "training.epoch") >= rt_training_epochs(training, phase);
+    return rt_checkpoint_number(training, "training.over") &&
+           (rt_checkpoint_number(training, "training.stop") ||
+            rt_checkpoint_number(training, "training.epoch") >=
+                rt_training_epochs(training, phase));
 }
 
 void rt_checkpoint_restore(RtTraining *training)

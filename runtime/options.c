@@ -328,6 +328,13 @@ static void check_options(const RtModel *model, const RtOptions *options, const 
         rt_die(RT_USAGE, NULL, "either --validation or --validation-split, not both");
 }
 
+static const Command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0) return &commands[i];
+    die_unknown_command(name);
+}
+
 /* ---- What a training that goes on may change ------------------------------------------------- */
 
 /* All options of train that are not here must be as they were. `kept`: a checkpoint keeps it for
@@ -410,15 +417,8 @@ void rt_options_restore(const RtModel *model, RtOptions *options, const RtTensor
         free(key);
     }
     options->resume = false; /* now all must be there */
-    check_options(model, options, &commands[0]);
+    check_options(model, options, find_command("train"));
     options->resume = true;
-}
-
-static const Command *find_command(const char *name)
-{
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(name, commands[i].name) == 0) return &commands[i];
-    die_unknown_command(name);
 }
 
 /* Answers a program called with --help, --version or nothing at all. */

@@ -199,7 +199,8 @@ void rt_results_step(RtTraining *training)
 void rt_results_epoch(RtTraining *training, const RtLog *logs, int count)
 {
     double value = find_log(logs, count, training->validation ? "val_loss" : "loss");
-    bool due = rt_seconds() - training->saved_at >= 9 * training->save_seconds;
+    bool last = training->stop || training->epoch >= training->epochs; /* the phase's end saves */
+    bool due = !last && rt_seconds() - training->saved_at >= 9 * training->save_seconds;
     training->unsaved = true;
     training->val_loss = find_log(logs, count, "val_loss");
     if (!training->folder) return;

@@ -48,8 +48,7 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
     __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")))
 #if defined RT_AMX_STANDIN && !RT_AMX_STANDIN
 #define RT_TARGET_AMX RT_TARGET_AVX2
-#define RT_HAS_WIDE_VECTORS 0 /* compilers take vectors of 16 numbers apart; no assembly for them  \
-                               */
+#define RT_HAS_WIDE_VECTORS 0 /* compilers take vectors of 16 numbers apart; no assembly for them */
 #else
 #define RT_TARGET_AMX RT_TARGET_AVX512_BF16
 #define RT_HAS_WIDE_VECTORS 1

@@ -14,19 +14,20 @@ static bool has_enough(const RtTraining *training)
     return rt_signal() || (limit && training->steps >= (size_t)limit);
 }
 
-void rt_training_keep(RtTraining *training, const char *name, RtType type, size_t count,
-                      void *values)
-{
-    training->kept = rt_grow(training->kept, training->kept_count + 1, sizeof *training->kept);
-    training->kept[training->kept_count++] = (RtKept){name, type, count, values};
-}
-
 void rt_training_forget(RtTraining *training, const char *name)
 {
     size_t left = 0;
     for (size_t i = 0; i < training->kept_count; i++)
         if (strcmp(training->kept[i].name, name) != 0) training->kept[left++] = training->kept[i];
     training->kept_count = left;
+}
+
+void rt_training_keep(RtTraining *training, const char *name, RtType type, size_t count,
+                      void *values)
+{
+    rt_training_forget(training, name);
+    training->kept = rt_grow(training->kept, training->kept_count + 1, sizeof *training->kept);
+    training->kept[training->kept_count++] = (RtKept){name, type, count, values};
 }
 
 /* ---- A step ---------------------------------------------------------------------------------- */
@@ -133,6 +134,7 @@ static void end_epoch(RtTraining *training, const RtLog *logs, int count)
     run->epoch++;
     training->position = training->epoch_steps = 0;
     training->meter = (RtMeter){0};
+    /* Parts that act here come before this line, for it saves what they did. */
     rt_results_epoch(training, logs, count);
 }
 
@@ -155,8 +157,12 @@ static RtLoader *open_loader(const RtTraining *training, RtData *data, int batch
                           session->model->batch_bytes, session->options->strict);
 }
 
-/* ---- Going on from a checkpoint ---------------------------------------------------------------
- */
+static bool is_done(const RtTraining *training)
+{
+    return training->stop || training->epoch >= training->epochs;
+}
+
+/* ---- Going on from a checkpoint -------------------------------------------------------------- */
 
 _Static_assert(sizeof(RtMeter) == 24, "keep_own keeps every number of a meter");
 
@@ -173,6 +179,7 @@ static void keep_own(RtTraining *training)
         {"training.position", RT_I64, 1, &training->position},
         {"training.epoch_steps", RT_I64, 1, &training->epoch_steps},
         {"training.stop", RT_BOOL, 1, &training->stop},
+        {"training.over", RT_BOOL, 1, &training->over},
         {"training.learning_rate", sizeof(real) == 8 ? RT_F64 : RT_F32, 1, &run->learning_rate},
         {"training.val_loss", RT_F64, 1, &training->val_loss},
         {"best.loss", RT_F64, 1, &training->best},
@@ -202,7 +209,7 @@ static void set_phase(RtTraining *training, int index)
     training->phase = &training->session->model->phases[index];
     training->epoch = 0;
     training->epochs = rt_training_epochs(training, index);
-    training->stop = false;
+    training->stop = training->over = false;
 }
 
 /* A phase that the checkpoint ends is over: nothing of it is opened again. */
@@ -246,10 +253,15 @@ static void begin_phase(RtTraining *training, int index)
         rt_note("Phase %s: %s, learning rate %g, batches of %d", phase->name, phase->optimizer,
                 phase->learning_rate, phase->batch);
     if (training->checkpoint) go_on(training);
+    training->over = false;
 }
 
+/* A phase that was broken off ends here too, and is not over. */
 static void end_phase(RtTraining *training)
 {
+    training->over = is_done(training);
+    training->unsaved |= training->over;
+    /* Parts that act here come before this line, for it saves what they did. */
     rt_results_phase(training);
     training->previous = training->phase;
     rt_loader_close(training->loader);
@@ -261,8 +273,7 @@ static void run_phase(RtTraining *training, int index)
 {
     begin_phase(training, index);
     training->was_complete = false;
-    while (training->epoch < training->epochs && !training->stop && !has_enough(training))
-        run_epoch(training);
+    while (!is_done(training) && !has_enough(training)) run_epoch(training);
     end_phase(training);
 }
 

@@ -50,6 +50,7 @@ typedef struct RtTraining {
     uint64_t *order;   /* (pictures) */
     int epochs, epoch; /* to do, done */
     bool stop;         /* set by a part at the end of an epoch: the phase ends there */
+    bool over;         /* all that happens at the end of the phase has happened */
 
     /* Of the epoch under way. */
     size_t position, epoch_steps; /* in the order, of the next batch; steps taken */

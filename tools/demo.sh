@@ -161,7 +161,7 @@ done
 set -- --data "$data" --out "$demo/run"
 [ -n "$held_back" ] || set -- "$@" --validation-split 0.2
 [ -z "$weights" ] || set -- "$@" --weights "$weights"
-run "$program" train "$@"
+run "$program" train --fresh "$@"
 [ -n "$held_back" ] || say "no validation folder: evaluating on all pictures, those of training too"
 run "$program" evaluate --data "${held_back:-$data}" --weights "$best"
 some_pictures "${held_back:-$data}" | tr '\n' '\0' |

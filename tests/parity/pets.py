@@ -71,7 +71,7 @@ def by_keras(data, seeds=3):
 def by_tlc(data):
     """Validation accuracy of the last epoch's weights."""
     program = compile_model(SPEC, WORK)
-    run("train", program, "train", "--data", data, "--out", WORK / "run")
+    run("train", program, "train", "--data", data, "--fresh", "--out", WORK / "run")
     scores = run("evaluate", program, "evaluate", "--data", data / "validation",
                  "--weights", WORK / "run" / "last.safetensors", "--json")
     return json.loads(scores)["accuracy"]

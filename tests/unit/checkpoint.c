@@ -61,8 +61,7 @@ static void assert_whole(const char *folder)
     }
 }
 
-/* ---- Going on ---------------------------------------------------------------------------------
- */
+/* ---- Going on -------------------------------------------------------------------------------- */
 
 /* 2 epochs of 3 steps, then 1: stopped after each step, and also twice. */
 static void test_stopped_anywhere(void **state)
@@ -137,8 +136,7 @@ static void test_fresh(void **state)
     assert_whole("fresh");
 }
 
-/* ---- Signals ----------------------------------------------------------------------------------
- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static int signalled;
 
@@ -181,8 +179,7 @@ static void test_signals(void **state)
     assert_whole("int");
 }
 
-/* ---- What changed ------------------------------------------------------------------------------
- */
+/* ---- What changed ---------------------------------------------------------------------------- */
 
 static void test_changes(void **state)
 {
@@ -253,8 +250,7 @@ static void test_lock(void **state)
     assert_whole("locked");
 }
 
-/* ---- Damage ------------------------------------------------------------------------------------
- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 /* A checkpoint in memory, and a file to damage. */
 typedef struct {

@@ -136,6 +136,34 @@ static void test_full_disk(void **state)
     assert_content(scratch("full/x"), "old");
 }
 
+static void try_too_much(const void *path)
+{
+    static const char block[65536];
+    struct rlimit limit = {100000, 100000};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    RtOut *out = rt_out_try(path);
+    for (int i = 0; i < 4; i++) rt_out_write(out, block, sizeof block);
+    if (rt_out_commit(out)) rt_die(RT_FAILED, NULL, "it was written");
+    out = rt_out_try(path);
+    rt_out_write(out, "new", 3);
+    if (!rt_out_commit(out)) rt_die(RT_FAILED, NULL, "it was not written");
+    RtOut *under_file = rt_out_try(scratch("tried/x/below"));
+    fprintf(rt_out_file(under_file), "goes nowhere");
+    if (rt_out_commit(under_file)) rt_die(RT_FAILED, NULL, "it was written");
+}
+
+/* A trial that fails is told of, and the program goes on. */
+static void test_try(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(scratch("tried"), 0777), 0);
+    write_file(scratch("tried/x"), "old", 3);
+    expect_end(0, "tried/x: cannot write: File too large", try_too_much, scratch("tried/x"));
+    assert_int_equal(count_files(scratch("tried")), 1);
+    assert_content(scratch("tried/x"), "new");
+}
+
 static void open_out(const void *path) { rt_out_open(path); }
 
 static void test_bad_names(void **state)
@@ -186,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_unfinished_is_removed),
         cmocka_unit_test(test_child_leaves_it),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_try),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_hashes),
