@@ -163,7 +163,7 @@ measure_training() {
         }
     }' | "$work/digits" "$work/data" || return
     "$work/measure" "$work/peak" "$work/run" train --data "$work/data/train" --steps 2 \
-        --out "$work/out"
+        --fresh --out "$work/out"
 }
 
 if is_plain; then

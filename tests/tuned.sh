@@ -89,7 +89,7 @@ check digits 'cc -O2 "$root/tools/digits.c" -ljpeg -o digits && ./digits data <p
 numbers() {
     ${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O1} -Wall -Wextra -Werror -I"$root/runtime" $1.c \
         "$build/libtlcrt.a" $libs -o $1 &&
-        ./$1 train --data data/train --steps 3 --quiet --out $1.run &&
+        ./$1 train --data data/train --steps 3 --quiet --fresh --out $1.run &&
         ./$1 features --weights $1.run/last.safetensors --data data/train -o $1.npy &&
         od -An -v -j128 -tf4 -w4 $1.npy >$1.txt
 }
