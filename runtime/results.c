@@ -60,6 +60,15 @@ static void remove_unfinished(const char *folder)
     closedir(entries);
 }
 
+/* Of the first save, before one was measured: best, last and checkpoint at 500 MB/s. */
+static double guess_save_seconds(const RtModel *model)
+{
+    double bytes = 0;
+    for (int i = 0; i < model->weight_count; i++)
+        bytes += 3.0 * sizeof(real) * (double)rt_weight_count(&model->weights[i]);
+    return bytes / 5e8;
+}
+
 void rt_results_open(RtTraining *training)
 {
     const RtOptions *options = training->session->options;
@@ -68,6 +77,7 @@ void rt_results_open(RtTraining *training)
     training->best_phase = -1;
     training->lock = -1;
     training->saved_at = rt_seconds();
+    training->save_seconds = guess_save_seconds(training->session->model);
     if (options->out)
         training->folder = rt_format("%s", options->out);
     else if (!options->trace && !options->steps)
