@@ -1,4 +1,4 @@
-/* attrs.c: values by an attribute table: read from JSON, defaulted, looked up, printed. */
+/* attrs.c: values by an attribute table: read from JSON, defaulted, looked up. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -46,6 +46,16 @@ static const char *type_text(const Attr *attr)
         return "\"l2\" or {\"type\": \"L2\", \"l2\": factor}";
     case ATTR_LAYER:
         return "a layer's name or index";
+    case ATTR_NUMBERS:
+        return "an array of numbers";
+    case ATTR_SCHEDULE:
+        return "a schedule such as {\"type\": \"CosineDecay\", …}";
+    case ATTR_RATE:
+        return "a number or a schedule such as {\"type\": \"CosineDecay\", …}";
+    case ATTR_FREQUENCY:
+        return format("%s or a whole number", words_text(attr->choices));
+    case ATTR_TEMPLATE:
+        return "a path";
     }
     bug(NULL, "attribute %s has no type", attr->name);
 }
@@ -59,9 +69,12 @@ static _Noreturn void error_type(const Attr *attr, const Json *json, const char 
 /* Of one number inside a value. */
 static _Noreturn void error_number(const Attr *attr, const Json *json, const char *path)
 {
-    if (attr->type == ATTR_INT || attr->type == ATTR_FLOAT) error_type(attr, json, path);
-    error_model(path, NULL, "must be a %s, but is %s",
-                attr->type == ATTR_RANGE ? "number" : "whole number", json_kind(json));
+    bool whole = attr->type != ATTR_RANGE && attr->type != ATTR_NUMBERS;
+    if (attr->type == ATTR_INT || attr->type == ATTR_FLOAT || attr->type == ATTR_RATE ||
+        attr->type == ATTR_FREQUENCY)
+        error_type(attr, json, path);
+    error_model(path, NULL, "must be a %s, but is %s", whole ? "whole number" : "number",
+                json_kind(json));
 }
 
 static bool has_range(const Attr *attr) { return attr->lo != 0 || attr->hi != 0; }
@@ -209,6 +222,40 @@ void check_name(const char *name, const char *path)
                 "\"%.80s\" is not a C identifier", name);
 }
 
+static void read_numbers(const Attr *attr, const Json *json, const char *path, Value *value)
+{
+    value->count = json_is_array(json) ? json_count(json) : 0;
+    if (value->count == 0) error_type(attr, json, path);
+    value->numbers = alloc((size_t)value->count, sizeof *value->numbers);
+    int n = 0;
+    for (const Json *item = json_first(json); item; item = json_next(item), n++)
+        value->numbers[n] = read_float(attr, item, format("%s[%d]", path, n));
+}
+
+static void read_rate(const Attr *attr, const Json *json, const char *path, Value *value)
+{
+    if (!json_is_object(json)) {
+        if (attr->type == ATTR_SCHEDULE) error_type(attr, json, path);
+        value->f[0] = read_float(attr, json, path);
+        return;
+    }
+    value->schedule = read_schedule(json, path);
+    value->f[0] = first_rate(value->schedule);
+}
+
+static int64_t read_frequency(const Attr *attr, const Json *json, const char *path)
+{
+    const char *word = json_string(json);
+    if (!word) return read_int(attr, json, path);
+    int64_t index = 0;
+    for (const char *p = attr->choices; *p; p += strspn(p, " "), index--) {
+        size_t length = strcspn(p, " ");
+        if (length == strlen(word) && !strncasecmp(p, word, length)) return index;
+        p += length;
+    }
+    error_type(attr, json, path);
+}
+
 static void read_value(const Attr *attr, const Json *json, const char *path, Value *value)
 {
     double number;
@@ -249,7 +296,18 @@ static void read_value(const Attr *attr, const Json *json, const char *path, Val
     }
     case ATTR_NAME:
     case ATTR_STRING:
+    case ATTR_TEMPLATE:
         value->s = read_string(attr, json, path);
+        break;
+    case ATTR_NUMBERS:
+        read_numbers(attr, json, path, value);
+        break;
+    case ATTR_SCHEDULE:
+    case ATTR_RATE:
+        read_rate(attr, json, path, value);
+        break;
+    case ATTR_FREQUENCY:
+        value->i[0] = read_frequency(attr, json, path);
         break;
     case ATTR_CHOICE:
         value->s = read_choice(attr, json, path);
@@ -364,75 +422,4 @@ const char *attr_text(const Node *n, const char *name)
 const Value *layer_attr(const Layer *layer, const char *name)
 {
     return find_value(layer->op->attrs, layer->values, name);
-}
-
-/* ---- Printing -------------------------------------------------------------------------------- */
-
-static void add_ints(Text *text, const int64_t *values, int count)
-{
-    for (int i = 0; i < count; i++) add_text(text, "%s%" PRId64, i ? ", " : "[", values[i]);
-    add_text(text, "]");
-}
-
-static void add_value(Text *text, const Attr *attr, const Value *value)
-{
-    if (value->is_null) {
-        add_text(text, "null");
-        return;
-    }
-    switch (attr->type) {
-    case ATTR_INT:
-        add_text(text, "%" PRId64, value->i[0]);
-        break;
-    case ATTR_INT2:
-        add_ints(text, value->i, 2);
-        break;
-    case ATTR_INTS:
-        add_ints(text, value->i, value->count);
-        break;
-    case ATTR_PADDING:
-        add_ints(text, value->i, 4);
-        break;
-    case ATTR_FLOAT:
-    case ATTR_REGULARIZER:
-        add_text(text, "%s", number_text(value->f[0]));
-        break;
-    case ATTR_RANGE:
-        add_text(text, "[%s, %s]", number_text(value->f[0]), number_text(value->f[1]));
-        break;
-    case ATTR_BOOL:
-        add_text(text, value->i[0] ? "true" : "false");
-        break;
-    case ATTR_NAME:
-    case ATTR_STRING:
-    case ATTR_CHOICE:
-        add_text(text, "%s", value->s);
-        break;
-    case ATTR_LAYER:
-        if (value->s)
-            add_text(text, "%s", value->s);
-        else
-            add_text(text, "%" PRId64, value->i[0]);
-        break;
-    }
-}
-
-char *attrs_text(const Attr *table, const Value *values)
-{
-    Text text = {0}, initial;
-    const Value *defaults = default_attrs(table);
-    add_text(&text, "%s", "");
-    for (int i = 0; table && table[i].name; i++) {
-        size_t before = text.length;
-        add_text(&text, "%s%s=", text.length ? " " : "", table[i].name);
-        size_t begin = text.length;
-        add_value(&text, &table[i], &values[i]);
-        initial = (Text){0};
-        add_value(&initial, &table[i], &defaults[i]);
-        if (!(table[i].flags & ATTR_REQUIRED) && !strcmp(text.data + begin, initial.data)) {
-            text.length = before;
-            text.data[before] = 0;
-        }
-    }
-    return text.data;
 }

@@ -100,6 +100,17 @@ static bool is_backward(const Graph *g, const Node *n)
     return !n->in_prefix && !n->in_prepare && n->index > g->loss->producer->index;
 }
 
+/* For a callback that looks for numbers that are not finite: shows it the result of a call. */
+static void emit_watch(Emit *e, const Node *n)
+{
+    const Tensor *t = n->out_count > 0 ? n->out[0] : NULL;
+    if (!t || t->kind != TENSOR_PLANNED || !t->has_batch || n->op->flags & OP_VIEW) return;
+    const bool is_loss = t == e->g->loss;
+    add_text(&e->calls, "    if (r->watch) r->watch(r, %s, %s, %s, n, %zu);\n",
+             is_loss ? "NULL" : c_string(n->layer->name), operand(e, t), e->in_loop ? "first" : "0",
+             picture_size(t));
+}
+
 /* Fills e->calls with the calls of the nodes that pass the filter; false if there is none. */
 static bool collect_calls(Emit *e, Filter *filter)
 {
@@ -108,7 +119,10 @@ static bool collect_calls(Emit *e, Filter *filter)
     e->call_count = 0;
     for (int i = 0; i < e->g->node_count; i++) {
         const Node *n = e->g->nodes[i];
-        if (filter(e->g, n) && n->op->emit) n->op->emit(e, n);
+        if (!filter(e->g, n) || !n->op->emit) continue;
+        n->op->emit(e, n);
+        if ((filter == is_frozen || filter == is_forward) && watches_numbers(e->g->phase))
+            emit_watch(e, n);
     }
     return e->call_count > 0;
 }

@@ -370,7 +370,8 @@ static void read_phase(Model *model, const Json *object, const char *path)
 {
     if (!json_is_object(object))
         error_model(path, NULL, "must be an object, but is %s", json_kind(object));
-    Value *values = read_attrs(object, phase_attrs, path, "freeze optimizer loss metrics");
+    Value *values =
+        read_attrs(object, phase_attrs, path, "freeze optimizer loss metrics callbacks");
     Phase *phase = alloc(1, sizeof *phase);
     phase->name = find_value(phase_attrs, values, "name")->s;
     phase->path = path;
@@ -384,6 +385,7 @@ static void read_phase(Model *model, const Json *object, const char *path)
     read_optimizer(model, phase, json_get(object, "optimizer"));
     read_loss(phase, json_get(object, "loss"));
     read_metrics(phase, object);
+    read_callbacks(phase, json_get(object, "callbacks"));
     phase->freeze_count = read_strings(object, "freeze", path, &phase->freeze);
     phase->recipe = make_recipe(object);
     append(&model->phases, &model->phase_count, phase);

@@ -70,6 +70,16 @@ static char *value_schema(const Attr *attr)
         return format("{\"$ref\": \"#/$defs/regularizer\"}");
     case ATTR_LAYER:
         return format("{\"type\": [\"string\", \"integer\"]}");
+    case ATTR_NUMBERS:
+        return format("{\"type\": \"array\", \"items\": %s, \"minItems\": 1}", number);
+    case ATTR_SCHEDULE:
+        return format("{\"$ref\": \"#/$defs/schedule\"}");
+    case ATTR_RATE:
+        return format("{\"anyOf\": [%s, {\"$ref\": \"#/$defs/schedule\"}]}", number);
+    case ATTR_FREQUENCY:
+        return format("{\"anyOf\": [%s, %s]}", whole, choice_schema(attr->choices));
+    case ATTR_TEMPLATE:
+        return format("{\"type\": \"string\", \"minLength\": 1}");
     }
     bug(NULL, "attribute %s has no type", attr->name);
 }
@@ -168,6 +178,24 @@ static void add_kind_definitions(Text *text)
              optimizers.data);
 }
 
+/* Schedules and callbacks: a definition each, then one of "one of them". */
+static void add_callback_definitions(Text *text)
+{
+    Text schedules = {0}, callbacks = {0};
+    for (const ScheduleKind *kind = schedule_kinds; kind->type; kind++) {
+        add_definition(text, kind->type, kind->doc, kind->attrs, constant(kind->type), "");
+        add_text(&schedules, "%s{\"$ref\": \"#/$defs/%s\"}", schedules.length ? ", " : "",
+                 kind->type);
+    }
+    for (const CallbackKind *kind = callback_kinds; kind->type; kind++) {
+        add_definition(text, kind->type, kind->doc, kind->attrs, constant(kind->type), "");
+        add_text(&callbacks, "%s{\"$ref\": \"#/$defs/%s\"}", callbacks.length ? ", " : "",
+                 kind->type);
+    }
+    add_text(text, ",\n    \"schedule\": {\"oneOf\": [%s]}", schedules.data);
+    add_text(text, ",\n    \"callback\": {\"oneOf\": [%s]}", callbacks.data);
+}
+
 static void add_phase_definition(Text *text)
 {
     add_text(text, ",\n    \"phase\": {\n"
@@ -178,6 +206,8 @@ static void add_phase_definition(Text *text)
                    "\"#/$defs/optimizer\"},\n"
                    "        \"metrics\": {\"default\": [], \"type\": \"array\", \"maxItems\": 1, "
                    "\"items\": {\"enum\": [\"accuracy\", \"acc\"]}},\n"
+                   "        \"callbacks\": {\"default\": [], \"type\": \"array\", \"items\": "
+                   "{\"$ref\": \"#/$defs/callback\"}},\n"
                    "        \"freeze\": {\"description\": \"What does not change: layer names, "
                    "globs, a base, a base with a Python slice.\", \"default\": [], "
                    "\"type\": \"array\", \"items\": {\"type\": \"string\", \"minLength\": 1}}");
@@ -203,6 +233,7 @@ static void add_definitions(Text *text, Text *types)
              "[\"type\"], \"additionalProperties\": false}]}");
     add_layer_definitions(text, types);
     add_kind_definitions(text);
+    add_callback_definitions(text);
     add_phase_definition(text);
     add_text(text, "\n  }\n");
 }
@@ -261,6 +292,16 @@ static const char *value_text(const Attr *attr)
         return "layer name or index";
     case ATTR_CHOICE:
         return words_text(attr->choices);
+    case ATTR_NUMBERS:
+        return "array of numbers";
+    case ATTR_SCHEDULE:
+        return "[schedule](#schedules)";
+    case ATTR_RATE:
+        return "number or [schedule](#schedules)";
+    case ATTR_FREQUENCY:
+        return format("%s or integer", words_text(attr->choices));
+    case ATTR_TEMPLATE:
+        return "string";
     }
     bug(NULL, "attribute %s has no type", attr->name);
 }
@@ -316,6 +357,16 @@ void print_format_tables(FILE *out)
     fprintf(out, "## Optimizers\n\n");
     for (const OptimizerKind *kind = optimizer_kinds; kind->type; kind++) {
         fprintf(out, "### %s, `\"%s\"`\n\n%s\n\n", kind->type, kind->name, kind->doc);
+        print_rows(out, kind->attrs);
+    }
+    fprintf(out, "## Schedules\n\n");
+    for (const ScheduleKind *kind = schedule_kinds; kind->type; kind++) {
+        fprintf(out, "### %s\n\n%s\n\n", kind->type, kind->doc);
+        print_rows(out, kind->attrs);
+    }
+    fprintf(out, "## Callbacks\n\n");
+    for (const CallbackKind *kind = callback_kinds; kind->type; kind++) {
+        fprintf(out, "### %s\n\n%s\n\n", kind->type, kind->doc);
         print_rows(out, kind->attrs);
     }
 }

@@ -208,6 +208,10 @@ static void emit_phase(Emit *e, const Phase *p)
         name, name, name, name);
     add_text(&e->out, "     .recipe = %s,\n",
              c_string(format("precision %s, %s", precision_names[m->precision], p->recipe)));
+    if (rate->schedule) add_text(&e->out, "     .schedule = %s,\n", schedule_text(rate->schedule));
+    if (p->callback_count > 0)
+        add_text(&e->out, "     .callbacks = callbacks_%s,\n     .callback_count = %d,\n", name,
+                 p->callback_count);
     if (has_penalty(m, p)) add_text(&e->out, "     .regularization = penalty_%s,\n", name);
     add_text(&e->out, "     .step_macs = %lld},\n",
              (long long)program_macs(program(m, PROGRAM_TRAIN, p)));
@@ -216,7 +220,10 @@ static void emit_phase(Emit *e, const Phase *p)
 static void emit_phases(Emit *e)
 {
     const Model *m = e->m;
-    for (int i = 0; i < m->phase_count; i++) emit_phase_lists(e, m->phases[i]);
+    for (int i = 0; i < m->phase_count; i++) {
+        emit_phase_lists(e, m->phases[i]);
+        emit_callbacks(e, m->phases[i]);
+    }
     if (m->phase_count == 0) return;
     add_text(&e->out, "\nstatic const RtPhase phases[] = {\n");
     for (int i = 0; i < m->phase_count; i++) emit_phase(e, m->phases[i]);

@@ -39,6 +39,8 @@ typedef struct Graph Graph;
 typedef struct Emit Emit;
 typedef struct Packed Packed;
 typedef struct Choice Choice;
+typedef struct Schedule Schedule;
+typedef struct Callback Callback;
 typedef struct Tuning Tuning;
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
@@ -56,6 +58,11 @@ typedef enum {
     ATTR_CHOICE,      /* one of `choices`, a space-separated list */
     ATTR_REGULARIZER, /* null, "l2" (0.01) or {"type": "L2", "l2": 0.01} */
     ATTR_LAYER,       /* a layer's name or a Python-style index */
+    ATTR_NUMBERS,     /* [0.1, 0.01]: any count of numbers but none; range for each */
+    ATTR_SCHEDULE,    /* {"type": "CosineDecay", …} */
+    ATTR_RATE,        /* a number or a schedule */
+    ATTR_FREQUENCY,   /* a whole number from 1 on, or one of `choices`: their index, negated */
+    ATTR_TEMPLATE,    /* a path with Python's fields in it: "{epoch:02d}-{val_loss:.2f}" */
 } AttrType;
 
 enum { ATTR_REQUIRED = 1, ATTR_NULL = 2, ATTR_OPEN_LO = 4, ATTR_OPEN_HI = 8 }; /* Attr.flags */
@@ -74,10 +81,12 @@ struct Attr {
 
 struct Value {
     bool is_set, is_null; /* is_set: given in the JSON; otherwise the default holds */
-    int count;            /* of i, for ATTR_INTS */
+    int count;            /* of i, for ATTR_INTS; of numbers */
     int64_t i[4];  /* integers; ATTR_BOOL, ATTR_INT2, ATTR_PADDING (top, bottom, left, right) */
     double f[2];   /* ATTR_FLOAT, ATTR_RANGE (lower, upper), ATTR_REGULARIZER (l2) */
     const char *s; /* names, strings, choices (lower case as in the table) */
+    double *numbers;
+    Schedule *schedule; /* ATTR_RATE: NULL if it is the number f[0]; else that is its first rate */
 };
 
 /* ---- The model as the user wrote it ---------------------------------------------------------- */
@@ -148,6 +157,38 @@ typedef struct {
     int (*slots)(const Value *values, const char *names[MAX_SLOTS]); /* how many, and their names */
 } OptimizerKind;
 
+/* A learning rate as a function of the steps: rates.c. */
+typedef struct {
+    const char *type;       /* "CosineDecay" */
+    const char *enumerator; /* "RT_COSINE_DECAY" */
+    const Attr *attrs;      /* named as the members of RtSchedule */
+    const char *doc;
+    void (*check)(const Schedule *schedule, const char *path); /* may be NULL */
+} ScheduleKind;
+
+struct Schedule {
+    const ScheduleKind *kind;
+    Value *values;
+};
+
+/* What watches a training or interferes with it: callbacks.c. */
+typedef struct {
+    const char *type;       /* "EarlyStopping" */
+    const char *enumerator; /* "RT_EARLY_STOPPING" */
+    const Attr *attrs;      /* named as the members of RtCallback */
+    const char *doc;
+    bool sets_rate; /* it changes the learning rate, so that this must be a number */
+    void (*check)(const Phase *phase, const Callback *callback); /* may be NULL */
+} CallbackKind;
+
+struct Callback {
+    const CallbackKind *kind;
+    Value *values;
+    const char *path; /* phases[0].callbacks[1] */
+};
+
+extern const ScheduleKind schedule_kinds[];   /* end with type NULL */
+extern const CallbackKind callback_kinds[];   /* likewise */
 extern const LossKind loss_kinds[];           /* end with type NULL */
 extern const OptimizerKind optimizer_kinds[]; /* likewise */
 
@@ -172,6 +213,8 @@ struct Phase {
     const char *recipe; /* what the JSON says but for name and epochs */
     const char **metrics; /* as written */
     int metric_count;
+    Callback **callbacks;
+    int callback_count;
     const char **freeze;
     int freeze_count;
     bool *frozen; /* for each of model->layers */
@@ -518,6 +561,26 @@ const Op *find_op(const char *name);                              /* NULL if the
 /* schema.c: docs/model.schema.json and the tables of docs/model-format.md, from the op tables. */
 void print_schema(FILE *out);
 void print_format_tables(FILE *out);
+
+/* ==== rates.c, callbacks.c: learning-rate schedules, callbacks ================================ */
+
+Schedule *read_schedule(const Json *object, const char *path);
+double first_rate(const Schedule *schedule); /* for step 0, as far as a table's reader cares */
+/* The row's values as initialisers of the struct whose members are named as the table's rows. */
+void add_members(Text *text, const Attr *table, const Value *values);
+const char *schedule_text(const Schedule *schedule); /* C: "&(const RtSchedule){…}", or "NULL" */
+
+/* A piece of a path: text, then a field (NULL at the end) by a printf format (NULL: as Python
+ * prints it). */
+typedef struct {
+    const char *text, *field, *format;
+} PathPart;
+/* Exit 3 at `path` if the text is not one of Python's format strings, or of a kind unknown here. */
+PathPart *read_template(const char *text, const char *path, int *count);
+/* The phase's "callbacks" (NULL: none); its metrics and optimizer are known. */
+void read_callbacks(Phase *phase, const Json *array);
+void emit_callbacks(Emit *e, const Phase *phase); /* static const RtCallback callbacks_PHASE[] */
+bool watches_numbers(const Phase *phase);         /* a callback wants to see each layer's output */
 
 /* ==== graph.c: making and changing graphs ===================================================== */
 

@@ -32,24 +32,28 @@ void rt_history_add(RtHistory *history, const char *phase, int epoch, const RtLo
     }
 }
 
-/* As Python prints a float: the fewest digits that give the same number again. */
-static void write_number(FILE *file, double value)
+void rt_number_text(double value, char text[RT_NUMBER])
 {
-    char text[64];
     double size = fabs(value);
     if (!isfinite(value)) {
-        snprintf(text, sizeof text, "%s", isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
+        snprintf(text, RT_NUMBER, "%s", isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
     } else if (size != 0 && (size < 1e-4 || size >= 1e16)) {
         for (int digits = 1; digits <= 17; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, value);
+            snprintf(text, RT_NUMBER, "%.*g", digits, value);
             if (strtod(text, NULL) == value) break;
         }
     } else {
         for (int decimals = 1; decimals <= 22; decimals++) {
-            snprintf(text, sizeof text, "%.*f", decimals, value);
+            snprintf(text, RT_NUMBER, "%.*f", decimals, value);
             if (strtod(text, NULL) == value) break;
         }
     }
+}
+
+static void write_number(FILE *file, double value)
+{
+    char text[RT_NUMBER];
+    rt_number_text(value, text);
     fputs(text, file);
 }
 

@@ -420,7 +420,7 @@ typedef struct {
     double value;
 } RtLog;
 
-enum { RT_LOGS = 32 }; /* most of them in an epoch */
+enum { RT_LOGS = 33 }; /* most of them in an epoch: half with val_, and learning_rate */
 
 /* Sums over the pictures of an epoch so far. */
 typedef struct {
@@ -522,6 +522,10 @@ int rt_features(RtSession *session); /* features.c */
 int rt_bench(RtSession *session);    /* bench.c */
 
 /* ---- history.c: history.csv, in the form of Keras's CSVLogger -------------------------------- */
+
+enum { RT_NUMBER = 64 };
+/* As Python prints a float: the fewest digits that give the same number again. */
+void rt_number_text(double value, char text[RT_NUMBER]);
 
 typedef struct RtHistory RtHistory;
 RtHistory *rt_history_open(void);

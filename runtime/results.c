@@ -191,7 +191,7 @@ void rt_results_save(RtTraining *training)
     if (!training->folder || !training->unsaved) return;
     double start = rt_seconds();
     training->failed = !(save_best(training) && save_history(training) && save_last(training) &&
-                         rt_checkpoint_write(training));
+                         (training->diverged || rt_checkpoint_write(training)));
     training->unsaved = training->failed;
     training->saved_at = rt_seconds();
     training->save_seconds = training->saved_at - start;

@@ -118,6 +118,12 @@ typedef struct RtRun {
     const uint64_t
         *sample;        /* (n): index in the data set of each row of the batch; keys randomness */
     real learning_rate; /* of this step */
+    /* NULL, or told of what each layer made on the way to the loss (layer NULL: the loss of each
+     * picture): `rows` rows of `size` numbers, the first being row `first` of the batch. Only
+     * programs of phases with the callback TerminateOnNaN ask for it. */
+    void (*watch)(const struct RtRun *run, const char *layer, const real *values, int first,
+                  int rows, size_t size);
+    void *watcher; /* for watch */
 } RtRun;
 
 enum { RT_INPUTS = 8, RT_OUTPUTS = 4 };
@@ -226,6 +232,66 @@ typedef enum {
     RT_MEAN_SQUARED_ERROR,
 } RtLoss;
 
+/* ---- Schedules and callbacks: members are named as the attributes of docs/model-format.md ---- */
+
+typedef enum {
+    RT_EXPONENTIAL_DECAY,
+    RT_COSINE_DECAY,
+    RT_PIECEWISE_CONSTANT_DECAY,
+    RT_POLYNOMIAL_DECAY,
+    RT_INVERSE_TIME_DECAY,
+} RtScheduleKind;
+
+/* A learning rate by the step; members that are not of its kind are 0. */
+typedef struct {
+    RtScheduleKind kind;
+    const char *type; /* "CosineDecay" */
+    double initial_learning_rate, decay_steps, decay_rate, alpha, end_learning_rate, power;
+    double warmup_target; /* NaN: no warm-up */
+    double warmup_steps;
+    int staircase, cycle;
+    const double *boundaries, *values;
+    int boundaries_count, values_count; /* values: one more */
+} RtSchedule;
+
+typedef enum {
+    RT_MODEL_CHECKPOINT,
+    RT_EARLY_STOPPING,
+    RT_REDUCE_LR_ON_PLATEAU,
+    RT_LEARNING_RATE_SCHEDULER,
+    RT_CSV_LOGGER,
+    RT_TENSORBOARD,
+    RT_TERMINATE_ON_NAN,
+} RtCallbackKind;
+
+/* A piece of a path: text, then "epoch", "batch" or a log by a printf format for a long long (that
+ * ends in d) or a double; format NULL: as Python prints it; field NULL: the path ends. */
+typedef struct {
+    const char *text, *field, *format;
+} RtPathPart;
+
+typedef struct {
+    RtCallbackKind kind;
+    const char *type, *place; /* "EarlyStopping", "phases[0].callbacks[1]" */
+    int verbose;
+    const char *monitor;
+    int maximize; /* more of it is better */
+    double min_delta;
+    int patience;
+    double baseline, initial_value_threshold; /* NaN: none */
+    int restore_best_weights, start_from_epoch;
+    double factor, min_lr;
+    int cooldown;
+    const RtSchedule *schedule;
+    const RtPathPart *filepath;
+    int save_best_only, save_weights_only;
+    int save_freq, update_freq; /* steps; 0: by the epoch; -1: as 1 */
+    const char *filename, *separator, *log_dir;
+    int append, write_steps_per_second, raise_error;
+} RtCallback;
+
+/* ---- Programs -------------------------------------------------------------------------------- */
+
 /* A batch through the network in inference mode: n <= infer_batch pictures x (n,H,W,C) to out
  * (n, output_size). */
 typedef void RtInfer(const RtRun *run, const real *x, int n, real *out);
@@ -261,7 +327,10 @@ typedef struct {
     RtTrain *train;
     RtEvaluate *evaluate;
     double (*regularization)(const RtRun *run); /* sum of the penalties, or NULL */
-    int64_t step_macs;                          /* multiply-adds of one full step */
+    const RtSchedule *schedule; /* NULL: learning_rate holds until a callback changes it */
+    const RtCallback *callbacks;
+    int callback_count;
+    int64_t step_macs; /* multiply-adds of one full step */
 } RtPhase;
 
 typedef enum { RT_BILINEAR, RT_NEAREST } RtInterpolation;

@@ -11,7 +11,7 @@
 static bool has_enough(const RtTraining *training)
 {
     int limit = training->session->options->steps;
-    return rt_signal() || (limit && training->steps >= (size_t)limit);
+    return rt_signal() || training->diverged || (limit && training->steps >= (size_t)limit);
 }
 
 void rt_training_forget(RtTraining *training, const char *name)
@@ -35,7 +35,9 @@ void rt_training_keep(RtTraining *training, const char *name, RtType type, size_
 static _Noreturn void die_not_finite(const RtTraining *training, double loss)
 {
     const RtRun *run = &training->session->run;
-    rt_die(RT_FAILED, "a smaller learning_rate, and input in the range the model expects",
+    rt_die(RT_FAILED,
+           "a smaller learning_rate, and input in the range the model expects; the callback "
+           "TerminateOnNaN tells where it began",
            "phase %s, epoch %d, step %llu: the loss is %g", training->phase->name,
            training->epoch + 1, (unsigned long long)run->step + 1, loss);
 }
@@ -55,6 +57,7 @@ static RtBatch next_batch(RtTraining *training) { return rt_loader_next(training
 static void begin_step(RtTraining *training, const RtBatch *batch)
 {
     training->session->run.sample = batch->sample;
+    rt_callbacks_begin_step(training);
 }
 
 static void end_step(RtTraining *training, const RtBatch *batch, double loss)
@@ -70,6 +73,7 @@ static void end_step(RtTraining *training, const RtBatch *batch, double loss)
     training->position = batch->to;
     int count = rt_meter_logs(&training->meter, &training->names, false, logs);
     rt_progress_step(training->progress, training->epoch_steps, logs, count);
+    rt_callbacks_end_step(training, logs, count);
     rt_results_step(training);
 }
 
@@ -77,6 +81,7 @@ static void run_step(RtTraining *training, const RtBatch *batch)
 {
     begin_step(training, batch);
     double loss = rt_train_batch(training->session, training->phase, batch->x, batch->y, batch->n);
+    if (!isfinite(loss) && rt_callbacks_not_finite(training, batch, loss)) return;
     if (!isfinite(loss)) die_not_finite(training, loss);
     end_step(training, batch, loss);
 }
@@ -112,6 +117,7 @@ static void begin_epoch(RtTraining *training)
     if (shuffle) rt_shuffle(run->seed, run->epoch, training->order, training->data->count);
     if (training->phase->prepare_train) training->phase->prepare_train(run);
     rt_loader_start(training->loader, shuffle ? training->order : NULL, training->position);
+    rt_callbacks_begin_epoch(training);
 }
 
 /* False if the epoch was broken off. */
@@ -122,6 +128,7 @@ static bool run_steps(RtTraining *training)
         if (batch.n == 0) return true;
         if (has_enough(training)) return false;
         run_step(training, &batch);
+        if (training->diverged) return false;
     }
 }
 
@@ -145,6 +152,7 @@ static void run_epoch(RtTraining *training)
     bool whole = run_steps(training);
     int count = rt_meter_logs(&training->meter, &training->names, false, logs);
     if (whole) count = validate(training, logs, count);
+    if (whole && !rt_signal()) count = rt_callbacks_end_epoch(training, logs, count);
     rt_progress_close(training->progress, logs, count);
     training->progress = NULL;
     if (whole && !rt_signal()) end_epoch(training, logs, count);
@@ -252,6 +260,7 @@ static void begin_phase(RtTraining *training, int index)
     if (!session->options->quiet)
         rt_note("Phase %s: %s, learning rate %g, batches of %d", phase->name, phase->optimizer,
                 phase->learning_rate, phase->batch);
+    rt_callbacks_open(training);
     if (training->checkpoint) go_on(training);
     training->over = false;
 }
@@ -261,8 +270,10 @@ static void end_phase(RtTraining *training)
 {
     training->over = is_done(training);
     training->unsaved |= training->over;
+    if (training->over || training->diverged) rt_callbacks_end(training);
     /* Parts that act here come before this line, for it saves what they did. */
     rt_results_phase(training);
+    rt_callbacks_close(training);
     training->previous = training->phase;
     rt_loader_close(training->loader);
     if (training->validation) rt_loader_close(training->validation_loader);
@@ -331,6 +342,7 @@ static void open_training(RtTraining *training, RtSession *session)
         if (!rt_training_runs(training, i)) continue;
         rt_data_check(training->data, model, model->phases[i].loss);
         if (training->validation) rt_data_check(training->validation, model, model->phases[i].loss);
+        rt_callbacks_check(training, &model->phases[i]);
     }
     describe_data(training);
     training->history = rt_history_open();
@@ -406,5 +418,5 @@ int rt_train(RtSession *session)
     }
     report(&training);
     close_training(&training);
-    return rt_signal() ? 128 + rt_signal() : RT_OK;
+    return rt_signal() ? 128 + rt_signal() : training.diverged ? RT_FAILED : RT_OK;
 }

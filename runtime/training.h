@@ -13,6 +13,8 @@ typedef struct {
     void *values; /* the part's own */
 } RtKept;
 
+typedef struct RtCallbacks RtCallbacks;
+
 typedef struct RtTraining {
     RtSession *session;
     RtData *data, *validation; /* validation: NULL if there is none */
@@ -51,6 +53,8 @@ typedef struct RtTraining {
     int epochs, epoch; /* to do, done */
     bool stop;         /* set by a part at the end of an epoch: the phase ends there */
     bool over;         /* all that happens at the end of the phase has happened */
+    bool diverged;     /* set by a part: all ends after this step, without a checkpoint, exit 1 */
+    RtCallbacks *callbacks;
 
     /* Of the epoch under way. */
     size_t position, epoch_steps; /* in the order, of the next batch; steps taken */
@@ -109,5 +113,27 @@ void rt_settings_make(RtTraining *training);
 void rt_settings_free(RtTraining *training);
 /* Compares with those of the checkpoint; exit 2 (options) or 5 (the rest) with all differences. */
 void rt_settings_check(const RtTraining *training);
+
+/* ---- callbacks.c: those of the phase under way ----------------------------------------------- */
+
+/* Exit 2 if a callback of the phase wants what this training does not have: validation. */
+void rt_callbacks_check(const RtTraining *training, const RtPhase *phase);
+void rt_callbacks_open(RtTraining *training);        /* the phase begins */
+void rt_callbacks_begin_epoch(RtTraining *training); /* or goes on, broken off before */
+void rt_callbacks_begin_step(RtTraining *training);  /* sets run->learning_rate */
+void rt_callbacks_end_step(RtTraining *training, const RtLog *logs, int count);
+/* After validation; may add learning_rate to logs, and set training->stop. Returns how many logs
+ * there are then. */
+int rt_callbacks_end_epoch(RtTraining *training, RtLog *logs, int count);
+void rt_callbacks_end(RtTraining *training); /* the phase is over: before the last save */
+void rt_callbacks_close(RtTraining *training);
+/* The loss of the step that was just done is not finite: a callback that is there for that says
+ * why and ends the training; false if there is none. */
+bool rt_callbacks_not_finite(RtTraining *training, const RtBatch *batch, double loss);
+
+/* ---- schedule.c ------------------------------------------------------------------------------ */
+
+/* The learning rate of a step counted from 0, with Keras's arithmetic in float. */
+double rt_schedule(const RtSchedule *schedule, uint64_t step);
 
 #endif

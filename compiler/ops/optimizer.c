@@ -8,8 +8,8 @@
 
 #define RATE_ATTR(value)                                                                           \
     {                                                                                              \
-        .name = "learning_rate", .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1e30,        \
-        .doc = "step size"                                                                         \
+        .name = "learning_rate", .type = ATTR_RATE, .initial = value, .lo = 0, .hi = 1e30,         \
+        .doc = "step size: a number, or a schedule that gives it for each step"                    \
     }
 #define DECAY_ATTR(value)                                                                          \
     {                                                                                              \
