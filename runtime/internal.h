@@ -526,6 +526,8 @@ int rt_bench(RtSession *session);    /* bench.c */
 enum { RT_NUMBER = 64 };
 /* As Python prints a float: the fewest digits that give the same number again. */
 void rt_number_text(double value, char text[RT_NUMBER]);
+/* schedule.c: the learning rate of a phase: a number, in `text`, or the schedule's type. */
+const char *rt_rate_text(const RtPhase *phase, char text[RT_NUMBER]);
 
 typedef struct RtHistory RtHistory;
 RtHistory *rt_history_open(void);

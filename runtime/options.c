@@ -93,8 +93,9 @@ static void print_general_help(const RtModel *model)
     if (model->phase_count) printf("\nphases:\n");
     for (int i = 0; i < model->phase_count; i++) {
         const RtPhase *phase = &model->phases[i];
-        printf("  %-10s %d epochs, batches of %d, %s(%g), %s\n", phase->name, phase->epochs,
-               phase->batch, phase->optimizer, phase->learning_rate, phase->loss_name);
+        char text[RT_NUMBER];
+        printf("  %-10s %d epochs, batches of %d, %s(%s), %s\n", phase->name, phase->epochs,
+               phase->batch, phase->optimizer, rt_rate_text(phase, text), phase->loss_name);
     }
 }
 

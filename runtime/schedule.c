@@ -56,6 +56,13 @@ static float piecewise(const RtSchedule *s, uint64_t step)
     return (float)s->values[i];
 }
 
+const char *rt_rate_text(const RtPhase *phase, char text[RT_NUMBER])
+{
+    if (phase->schedule) return phase->schedule->type;
+    snprintf(text, RT_NUMBER, "%g", phase->learning_rate);
+    return text;
+}
+
 double rt_schedule(const RtSchedule *schedule, uint64_t step)
 {
     switch (schedule->kind) {

@@ -250,6 +250,7 @@ static void begin_optimizer(RtTraining *training)
 static void begin_phase(RtTraining *training, int index)
 {
     RtSession *session = training->session;
+    char text[RT_NUMBER];
     set_phase(training, index);
     const RtPhase *phase = training->phase;
     training->names = rt_log_names_open(phase);
@@ -258,8 +259,8 @@ static void begin_phase(RtTraining *training, int index)
         training->validation_loader = open_loader(training, training->validation, session->batch);
     begin_optimizer(training);
     if (!session->options->quiet)
-        rt_note("Phase %s: %s, learning rate %g, batches of %d", phase->name, phase->optimizer,
-                phase->learning_rate, phase->batch);
+        rt_note("Phase %s: %s, learning rate %s, batches of %d", phase->name, phase->optimizer,
+                rt_rate_text(phase, text), phase->batch);
     rt_callbacks_open(training);
     if (training->checkpoint) go_on(training);
     training->over = false;

@@ -1,4 +1,5 @@
-"""Records what Keras's callbacks and learning-rate schedules do, for tests/unit/callbacks.c:
+"""Records what Keras's callbacks and learning-rate schedules do, for tests/unit/callbacks.c, and their
+options, for tests/compiler/callbacks.c:
 
     build/parity-venv/bin/python tests/callbacks/record.py
 
@@ -6,6 +7,7 @@ writes recorded.json beside this file. Histories are made up: random walks of th
 training with validation logs, with ties, plateaus and now and then a NaN or an infinity. In the JSON
 NaN is null, infinities are strings, true and false are 1 and 0."""
 
+import inspect
 import json
 import math
 import os
@@ -173,6 +175,21 @@ def record_scheduler(kind, options):
             "rates": [epoch["rate"] for epoch in result["epochs"]]}
 
 
+def record_options():
+    """The arguments of each, with their defaults; those without one are left out."""
+    kinds = [getattr(keras.callbacks, name) for name in (
+        "ModelCheckpoint", "EarlyStopping", "ReduceLROnPlateau", "LearningRateScheduler",
+        "CSVLogger", "TensorBoard", "TerminateOnNaN")]
+    kinds += [getattr(keras.optimizers.schedules, name) for name in (
+        "ExponentialDecay", "CosineDecay", "PiecewiseConstantDecay", "PolynomialDecay",
+        "InverseTimeDecay")]
+    return [{"type": kind.__name__,
+             "required": [p.name for p in inspect.signature(kind).parameters.values()
+                          if p.default is p.empty and p.kind is not p.VAR_KEYWORD],
+             "options": {p.name: p.default for p in inspect.signature(kind).parameters.values()
+                         if p.default is not p.empty}} for kind in kinds]
+
+
 def plain(value):
     """Without what JSON cannot say."""
     if isinstance(value, dict):
@@ -190,6 +207,7 @@ def main():
     schedules = make_schedules()
     recorded = {
         "keras": keras.__version__,
+        "options": record_options(),
         "stopping": [record_stopping() for _ in range(150)],
         "plateau": [record_plateau() for _ in range(150)],
         "checkpoint": [record_checkpoint() for _ in range(40)],
