@@ -114,8 +114,10 @@ WATCH(2)
 WATCH(3) WATCH(4) WATCH(5) WATCH(6) WATCH(7) static RtTrain *const watchers[PHASES] = {
     watch_0, watch_1, watch_2, watch_3, watch_4, watch_5, watch_6, watch_7};
 
+/* With the callback that does something in each step. */
 static RtModel watch_model(const RtModel *model, RtPhase phases[PHASES])
 {
+    static const RtCallback callback = {.kind = RT_TERMINATE_ON_NAN};
     RtModel watched = *model;
     watched.phases = phases;
     if (watched.phase_count > PHASES) watched.phase_count = PHASES;
@@ -123,6 +125,8 @@ static RtModel watch_model(const RtModel *model, RtPhase phases[PHASES])
         phases[i] = model->phases[i];
         steps[i] = phases[i].train;
         phases[i].train = watchers[i];
+        phases[i].callbacks = &callback;
+        phases[i].callback_count = 1;
     }
     return watched;
 }
