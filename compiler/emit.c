@@ -86,10 +86,19 @@ static void emit_prologue(Emit *e)
 typedef bool Filter(const Graph *g, const Node *n);
 
 static bool is_prepare(const Graph *g, const Node *n) { return (void)g, n->in_prepare; }
+static bool is_below(const Graph *g, const Node *n)
+{
+    return (void)g, n->in_prepare && n->out[0]->users[0]->in_prefix;
+}
+static bool is_above(const Graph *g, const Node *n) { return n->in_prepare && !is_below(g, n); }
 static bool is_main(const Graph *g, const Node *n) { return (void)g, !n->in_prepare; }
 static bool is_frozen(const Graph *g, const Node *n)
 {
     return (void)g, n->in_prefix && !n->in_prepare;
+}
+static bool is_rest(const Graph *g, const Node *n)
+{
+    return (void)g, !n->in_prefix && !n->in_prepare;
 }
 static bool is_forward(const Graph *g, const Node *n)
 {
@@ -129,15 +138,30 @@ static bool collect_calls(Emit *e, Filter *filter)
 
 static const char *kernels_line = "    const struct Kernels *k = r->kernels;\n";
 
-static void emit_prepare(Emit *e)
+static void emit_prepare_as(Emit *e, const char *name, Filter *filter)
 {
-    const bool any = collect_calls(e, is_prepare);
-    add_text(&e->out, "\nstatic void prepare_%s(const RtRun *r)\n{\n", e->g->name);
+    const bool any = collect_calls(e, filter);
+    add_text(&e->out, "\nstatic void %s(const RtRun *r)\n{\n", name);
     if (any)
         add_text(&e->out, "    enum { n = 0, first = 0 };\n%s%s", kernels_line, e->calls.data);
     else
         add_text(&e->out, "    (void)r; /* every weight is used as it is */\n");
     add_text(&e->out, "}\n");
+}
+
+static void emit_prepare(Emit *e)
+{
+    const char *name = e->g->name;
+    if (!e->g->cut) {
+        emit_prepare_as(e, format("prepare_%s", name), is_prepare);
+        return;
+    }
+    emit_prepare_as(e, format("prepare_below_%s", name), is_below);
+    emit_prepare_as(e, format("prepare_above_%s", name), is_above);
+    add_text(&e->out,
+             "\nstatic void prepare_%s(const RtRun *r)\n{\n    prepare_below_%s(r);\n"
+             "    prepare_above_%s(r);\n}\n",
+             name, name, name);
 }
 
 static void emit_copy(Emit *e, const char *to, const Tensor *from)
@@ -146,14 +170,56 @@ static void emit_copy(Emit *e, const char *to, const Tensor *from)
              picture_size(from));
 }
 
+/* Opens a program's function, or, if it is cut in two, that of its upper part, which takes no
+ * pictures. */
+static void open_program(Emit *e, const char *what, const char *type, const char *results)
+{
+    const Graph *g = e->g;
+    add_text(&e->out, "\n/* %s at most %d pictures%s%s. */\n", what, g->batch,
+             g->cut ? ", from what the lower part left: " : "", g->cut ? g->cut->layer->name : "");
+    add_text(&e->out, "static %s %s%s(const RtRun *r, %s%sint n, %s)\n{\n", type,
+             g->cut ? "above_" : "", g->name, g->cut ? "" : "const real *x, ",
+             g->y ? "const real *y, " : "", results);
+}
+
+/* The program of both its parts. */
+static void join_parts(Emit *e, const char *type, const char *results, const char *arguments)
+{
+    const char *name = e->g->name;
+    if (!e->g->cut) return;
+    add_text(&e->out,
+             "\nstatic %s %s(const RtRun *r, const real *x, const real *y, int n, %s)\n{\n"
+             "    below_%s(r, x, n);\n    %sabove_%s(r, y, n, %s);\n}\n",
+             type, name, results, name, strcmp(type, "void") ? "return " : "", name, arguments);
+}
+
+/* Opens the function of the lower part. */
+static void open_below(Emit *e)
+{
+    const Cut *cut = e->g->cut;
+    add_text(&e->out,
+             "\n/* Pictures to what layer %s gives: %s numbers of each. */\n"
+             "static void below_%s(const RtRun *r, const real *x, int n)\n{\n",
+             cut->layer->name, count_text(cut->numbers), e->g->name);
+}
+
+static void emit_inference_below(Emit *e)
+{
+    if (!e->g->cut) return;
+    collect_calls(e, is_frozen);
+    e->g->cut->hash = hash_below(e);
+    open_below(e);
+    add_text(&e->out, "    enum { first = 0 };\n%s%s}\n", kernels_line, e->calls.data);
+}
+
 static void emit_inference(Emit *e)
 {
     const Graph *g = e->g;
     const bool labels = g->kind == PROGRAM_EVALUATE;
-    collect_calls(e, is_main);
-    add_text(&e->out, "\n/* At most %d pictures. */\n", g->batch);
-    add_text(&e->out, "static void %s(const RtRun *r, const real *x, %sint n, real *out%s)\n{\n",
-             g->name, labels ? "const real *y, " : "", labels ? ", real *loss" : "");
+    const char *results = labels ? "real *out, real *loss" : "real *out";
+    emit_inference_below(e);
+    collect_calls(e, g->cut ? is_rest : is_main);
+    open_program(e, labels ? "Outputs and losses of" : "Outputs of", "void", results);
     if (e->call_count > 0)
         add_text(&e->out, "    enum { first = 0 };\n%s%s", kernels_line, e->calls.data);
     else
@@ -161,6 +227,7 @@ static void emit_inference(Emit *e)
     emit_copy(e, "out", g->output);
     if (labels) emit_copy(e, "loss", g->loss);
     add_text(&e->out, "}\n");
+    join_parts(e, "void", results, "out, loss");
 }
 
 /* One stage of a training step as a function of its own; returns how the step calls it, or NULL if
@@ -221,32 +288,38 @@ static const char *frozen_comment(const Graph *g)
                   first->layer->name, last->layer->name, g->micro, g->micro == 1 ? "" : "s");
 }
 
+static void emit_training_below(Emit *e, const char *frozen)
+{
+    if (!e->g->cut) return;
+    e->g->cut->hash = hash_below(e);
+    open_below(e);
+    emit_prefix_loop(e, frozen);
+    add_text(&e->out, "}\n");
+}
+
 static void emit_training(Emit *e)
 {
     const Graph *g = e->g;
-    const char *phase = g->phase->name;
     const char *frozen = emit_stage(e, "frozen", is_frozen, frozen_comment(g));
     const bool frozen_x = e->uses_x;
+    emit_training_below(e, frozen);
     const char *forward =
         emit_stage(e, "forward", is_forward, "Forward, to the loss of each picture.");
     const char *backward =
         emit_stage(e, "backward", is_backward,
                    "Backward: each gradient is used for its update as soon as it is there.");
     const bool penalty = emit_penalty(e);
-    add_text(&e->out, "\n/* One step of phase %s: at most %d pictures. */\n", phase, g->batch);
-    add_text(
-        &e->out,
-        "static double %s(const RtRun *r, const real *x, const real *y, int n, real *out)\n{\n",
-        g->name);
+    open_program(e, format("One step of phase %s:", g->phase->name), "double", "real *out");
     e->uses_x = frozen_x;
-    if (frozen) emit_prefix_loop(e, frozen);
+    if (frozen && !g->cut) emit_prefix_loop(e, frozen);
     if (forward) add_text(&e->out, "    %s\n", forward);
     add_text(&e->out, "    const double loss = rt_mean(%s, n)", operand(e, g->loss));
-    if (penalty) add_text(&e->out, " + penalty_%s(r)", phase);
+    if (penalty) add_text(&e->out, " + penalty_%s(r)", g->phase->name);
     add_text(&e->out, ";\n");
     emit_copy(e, "out", g->output);
     if (backward) add_text(&e->out, "    %s\n", backward);
     add_text(&e->out, "    return loss;\n}\n");
+    join_parts(e, "double", "real *out", "out");
 }
 
 static void emit_program(Emit *e, const Graph *g)

@@ -3,7 +3,8 @@
  * Requires: shapes, a loss. Provides, in training programs: behind the forward nodes, in reverse
  * order, the nodes that compute the gradient of every tensor below which a trainable weight lies;
  * an update for every trainable weight; in_prefix on the forward nodes and tensors that no
- * trainable weight influences. Inference and evaluation are one prefix. */
+ * trainable weight influences, but for random nodes behind the last products among them. Inference
+ * is one prefix; evaluation has that of its phase, or is one if no products are in it. */
 #include "tlc.h"
 
 static bool any_needs_grad(const Node *n)
@@ -24,13 +25,66 @@ static void mark_needs(Graph *g)
         Node *n = g->nodes[i];
         const bool needs = any_needs_grad(n);
         if (needs && !n->op->grad) error_node(n, NULL, "no gradient passes through it");
-        n->in_prefix = !needs;
-        for (int o = 0; o < n->out_count; o++) {
-            n->out[o]->needs_grad = needs;
-            n->out[o]->in_prefix = !needs;
-        }
+        for (int o = 0; o < n->out_count; o++) n->out[o]->needs_grad = needs;
     }
 }
+
+/* ---- The frozen prefix ----------------------------------------------------------------------- */
+
+static void set_prefix(Node *n, bool in_prefix)
+{
+    n->in_prefix = in_prefix;
+    for (int o = 0; o < n->out_count; o++) n->out[o]->in_prefix = in_prefix;
+}
+
+/* Whether the phase trains something that n reads, or n stands behind what does. */
+static bool is_above(const Graph *g, const Node *n)
+{
+    for (int i = 0; i < n->in_count; i++) {
+        const Tensor *t = n->in[i];
+        if (t->producer && !t->producer->in_prefix) return true;
+        if (t->weight && g->phase && !g->phase->frozen[t->weight->layer->index]) return true;
+    }
+    return false;
+}
+
+static bool is_product(const Node *n) { return n->op->macs && n->op->macs(n) > 0; }
+
+/* A random node with no products behind it leaves the prefix, and what stands behind it: what is
+ * left draws no numbers then, so that its results can be kept. */
+static void leave_tail(Graph *g)
+{
+    bool *leads = alloc((size_t)g->node_count, sizeof *leads); /* to products of the prefix */
+    for (int i = g->node_count - 1; i >= 0; i--) {
+        Node *n = g->nodes[i];
+        n->index = i;
+        if (!n->in_prefix) continue;
+        leads[i] = is_product(n);
+        for (int u = 0; u < n->out[0]->user_count; u++)
+            leads[i] |= leads[n->out[0]->users[u]->index];
+    }
+    for (int i = 0; i < g->node_count; i++) {
+        Node *n = g->nodes[i];
+        const bool leaves = n->op->flags & OP_RANDOM && !leads[i];
+        set_prefix(n, n->in_prefix && !leaves && !is_above(g, n));
+    }
+}
+
+static void mark_prefix(Graph *g)
+{
+    bool products = false;
+    for (int i = 0; i < g->node_count; i++) {
+        Node *n = g->nodes[i];
+        set_prefix(n, !is_above(g, n));
+        products |= n->in_prefix && is_product(n);
+    }
+    if (products)
+        leave_tail(g);
+    else if (g->kind != PROGRAM_TRAIN)
+        for (int i = 0; i < g->node_count; i++) set_prefix(g->nodes[i], true);
+}
+
+/* ---- Gradients ------------------------------------------------------------------------------- */
 
 void add_grad(Graph *g, Tensor *t, Tensor *grad)
 {
@@ -65,6 +119,7 @@ static void add_updates(Graph *g, const Node *n, int place)
 void add_gradients(Graph *g)
 {
     mark_needs(g);
+    mark_prefix(g);
     if (g->kind != PROGRAM_TRAIN) return;
     for (int i = g->node_count - 1; i >= 0; i--) {
         Node *n = g->nodes[i];

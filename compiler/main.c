@@ -102,6 +102,7 @@ static Model *compile_model(const Options *o, Tuning *tuning, const char *dump_p
         compile_program(m, PROGRAM_TRAIN, m->phases[i], dump_pass);
     }
     plan_model(m);
+    find_cuts(m);
     return m;
 }
 

@@ -31,6 +31,13 @@ const Attr phase_attrs[] = {
     {"name", ATTR_NAME, ATTR_REQUIRED, NULL, 0, 0, NULL, "for messages and --phase"},
     {"epochs", ATTR_INT, 0, "1", 1, 1000000, NULL, "times through the data"},
     {"batch_size", ATTR_INT, 0, "32", 1, 1 << 20, NULL, "pictures in a training step"},
+    {"cache", ATTR_CHOICE, 0, "\"auto\"", 0, 0, "auto off memory disk",
+     "where results of the frozen part are kept between epochs; auto: where it pays"},
+    {"cache_type", ATTR_CHOICE, 0, "\"float32\"", 0, 0, "float32 float16",
+     "as what; float16 halves the room and rounds what is trained on"},
+    {"augment_variants", ATTR_INT, 0, "0", 0, 1000, NULL,
+     "random variants of a picture in the frozen part; epoch e shows number e mod this; 0: "
+     "new ones each epoch, which cannot be kept"},
     {0},
 };
 
@@ -378,6 +385,9 @@ static void read_phase(Model *model, const Json *object, const char *path)
     phase->index = model->phase_count;
     phase->epochs = find_value(phase_attrs, values, "epochs")->i[0];
     phase->batch = find_value(phase_attrs, values, "batch_size")->i[0];
+    phase->cache = find_value(phase_attrs, values, "cache")->s;
+    phase->half_features = !strcmp(find_value(phase_attrs, values, "cache_type")->s, "float16");
+    phase->variants = find_value(phase_attrs, values, "augment_variants")->i[0];
     for (int i = 0; i < model->phase_count; i++)
         if (!strcmp(model->phases[i]->name, phase->name))
             error_model(format("%s.name", path), NULL, "the name \"%s\" stands for %s already",

@@ -76,7 +76,9 @@ static void print_phase(const Graph *g, FILE *out)
     fprintf(out, "  optimizer state           %12s\n", bytes_text((size_t)state * sizeof(float)));
     fprintf(out, "  activations and gradients %12s\n", bytes_text(g->plan_bytes));
     fprintf(out, "  multiply-adds a step      %12.3f G\n", (double)step_macs(g) / 1e9);
-    fprintf(out, "  bytes moved a step        %12s\n\n", bytes_text(step_bytes(g)));
+    fprintf(out, "  bytes moved a step        %12s\n", bytes_text(step_bytes(g)));
+    print_cut(g, out);
+    fprintf(out, "\n");
 }
 
 /* Whether an earlier convolution of this name, of another program, has the same choice. */

@@ -172,6 +172,8 @@ static void emit_phase_lists(Emit *e, const Phase *p)
     add_text(&e->out, "};\nstatic const char *const metrics_%s[] = {", p->name);
     for (int i = 0; i < p->metric_count; i++) add_text(&e->out, "%s, ", c_string(p->metrics[i]));
     add_text(&e->out, "NULL};\n");
+    emit_cut(e, program(m, PROGRAM_TRAIN, p));
+    emit_cut(e, program(m, PROGRAM_EVALUATE, p));
     if (p->slot_count == 0) return;
     add_text(&e->out, "static const RtSlot slots_%s[] = {\n", p->name);
     for (int i = 0; i < p->slot_count; i++)
@@ -185,6 +187,25 @@ static bool has_penalty(const Model *m, const Phase *p)
     for (int i = 0; i < m->weight_count; i++)
         if (m->weights[i]->l2 != 0 && !p->frozen[m->weights[i]->layer->index]) return true;
     return false;
+}
+
+static const char *upper_text(const char *word)
+{
+    char *text = copy_text(word, strlen(word));
+    for (char *c = text; *c; c++)
+        if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 'a' + 'A');
+    return text;
+}
+
+static void emit_phase_cache(Emit *e, const Phase *p)
+{
+    if (program(e->m, PROGRAM_TRAIN, p)->cut)
+        add_text(&e->out, "     .train_cut = &cut_train_%s,\n", p->name);
+    if (program(e->m, PROGRAM_EVALUATE, p)->cut)
+        add_text(&e->out, "     .evaluate_cut = &cut_evaluate_%s,\n", p->name);
+    add_text(&e->out, "     .cache = RT_CACHE_%s,\n", upper_text(p->cache));
+    if (p->half_features) add_text(&e->out, "     .half_features = 1,\n");
+    if (p->variants) add_text(&e->out, "     .variants = %d,\n", (int)p->variants);
 }
 
 static void emit_phase(Emit *e, const Phase *p)
@@ -213,6 +234,7 @@ static void emit_phase(Emit *e, const Phase *p)
         add_text(&e->out, "     .callbacks = callbacks_%s,\n     .callback_count = %d,\n", name,
                  p->callback_count);
     if (has_penalty(m, p)) add_text(&e->out, "     .regularization = penalty_%s,\n", name);
+    emit_phase_cache(e, p);
     add_text(&e->out, "     .step_macs = %lld},\n",
              (long long)program_macs(program(m, PROGRAM_TRAIN, p)));
 }

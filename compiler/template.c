@@ -12,6 +12,15 @@ static const char *const templates[] = {
 
 enum { TEMPLATE_COUNT = sizeof templates / sizeof *templates };
 
+const char *hash_templates(void)
+{
+    Text all = {0};
+    for (int i = 0; i < TEMPLATE_COUNT; i++) add_text(&all, "%s", templates[i]);
+    char *hex = alloc(65, 1);
+    sha256(all.data, all.length, hex);
+    return hex;
+}
+
 static const char *find_in(const char *text, const char *section, size_t *length)
 {
     const size_t name_length = strlen(section);

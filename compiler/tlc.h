@@ -36,6 +36,7 @@ typedef struct Model Model;
 typedef struct Tensor Tensor;
 typedef struct Node Node;
 typedef struct Graph Graph;
+typedef struct Cut Cut;
 typedef struct Emit Emit;
 typedef struct Packed Packed;
 typedef struct Choice Choice;
@@ -220,6 +221,22 @@ struct Phase {
     bool *frozen; /* for each of model->layers */
     Slot *slots;
     int slot_count;
+    const char *cache;  /* of features: "auto", "off", "memory", "disk" */
+    bool half_features; /* kept as 16-bit numbers */
+    int64_t variants;   /* random variants of a picture; 0: new ones each epoch */
+};
+
+/* Where a training or evaluating program can begin anew, if what lies below was kept. */
+struct Cut {
+    Tensor **tensors; /* what is handed over: owners of memory */
+    int count;
+    int64_t numbers;    /* of a picture, without halos */
+    int64_t macs;       /* of a picture, saved */
+    bool random;        /* the lower part draws numbers */
+    bool pays;          /* to keep the numbers beats to compute them again */
+    int64_t even;       /* epochs after which it was worth it, if it pays */
+    const Layer *layer; /* the last one below */
+    const char *hash;   /* of all that the lower part computes; by emit */
 };
 
 /* Another form of a weight: one for each (weight, op, variant). */
@@ -344,7 +361,7 @@ struct Node {
     int variant;          /* algorithm chosen by select; the op's own numbering */
     const Choice *choice; /* how a convolution is summed, and why; by select */
     size_t scratch;       /* bytes of each thread's own memory that its kernel needs; by select */
-    bool in_prefix;       /* runs in micro-batches */
+    bool in_prefix;       /* runs in micro-batches: nothing that is trained influences it */
     bool in_prepare;      /* runs once, before the program */
     int index;
 };
@@ -366,6 +383,7 @@ struct Graph {
     Tensor *output;                 /* (N, …): what predict prints */
     Tensor *loss;                   /* (N): per picture; NULL for inference */
     size_t plan_bytes, bound_bytes; /* of its planned tensors; lower bound; by plan */
+    Cut *cut;                       /* NULL: there is none; by find_cuts */
 };
 
 /* ---- Ops ------------------------------------------------------------------------------------- */
@@ -713,6 +731,7 @@ void set_shape(Emit *e, const char *placeholder, const Tensor *t);
 /* Text of section `//% section` with the placeholders set so far replaced, and those forgotten.
  * $name stays. A placeholder that is not set, or not used, is a bug. */
 const char *fill_section(Emit *e, const char *section);
+const char *hash_templates(void); /* of the text of all of them, 64 hex digits */
 const char *replace_word(const char *text, const char *word, const char *by);
 /* kernels.c: instantiates template section `section` with the placeholders set so far, unless the
  * same was made before, notes that it serves n, and prints the call: operands are n's in[] and
@@ -799,6 +818,15 @@ void add_update(Graph *g, Weight *w, Tensor *gradient);
  * real *const slot[], size_t from, size_t count)`, which applies the gradients g[0..count) to
  * w[from..from + count) and the same part of the slots; returns its name. */
 const char *need_update(Emit *e, const Node *update);
+
+/* ==== cut.c: the feature cache's part of the compiler ========================================= */
+
+void find_cuts(Model *m); /* fills cut of each program; plan_model is done */
+/* All that decides the bits of the lower part of e->g, as 64 hex digits: kernels, operands, shapes,
+ * this compiler. Its calls were printed. */
+const char *hash_below(const Emit *e);
+void emit_cut(Emit *e, const Graph *g);    /* the table cut_NAME */
+void print_cut(const Graph *g, FILE *out); /* for `tlc plan` */
 
 /* ==== tuned.c, tune.c: measured choices ======================================================= */
 

@@ -48,7 +48,9 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
     __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")))
 #if defined RT_AMX_STANDIN && !RT_AMX_STANDIN
 #define RT_TARGET_AMX RT_TARGET_AVX2
-#define RT_HAS_WIDE_VECTORS 0 /* compilers take vectors of 16 numbers apart; no assembly for them */
+#define RT_HAS_WIDE_VECTORS                                                                        \
+    0 /* compilers take vectors of 16 numbers apart; no assembly for them                          \
+       */
 #else
 #define RT_TARGET_AMX RT_TARGET_AVX512_BF16
 #define RT_HAS_WIDE_VECTORS 1
@@ -310,6 +312,37 @@ typedef double RtTrain(const RtRun *run, const real *x, const real *y, int n, re
  * before the first call, and again whenever weights were changed from outside. */
 typedef void RtPrepare(const RtRun *run);
 
+/* A tensor that the lower part of a cut program hands to the upper: in each picture `planes` planes
+ * of `rows` rows of numbers, framed by zeros. Distances in numbers. */
+typedef struct {
+    size_t offset;              /* in the arena, of the batch's first picture */
+    size_t picture, plane, row; /* from one to the next */
+    size_t first;               /* of the first row of a picture */
+    size_t numbers;             /* of a row */
+    int planes, rows;
+} RtBoundary;
+
+/* A phase's program cut in two, so that what the lower part gives for a picture, its features, can
+ * be kept: nothing that the phase trains influences it. The upper part takes them from where the
+ * lower one puts them. Both together are the program. */
+typedef struct {
+    const char *hash;  /* 64 hex digits: of all code and shapes that features depend on */
+    const char *layer; /* the last one below */
+    const RtBoundary *boundary;
+    int boundary_count;
+    int64_t numbers;            /* of a picture's features, without frames */
+    int64_t macs;               /* of the lower part, a picture */
+    const unsigned char *reads; /* a flag for each of weights[]: features depend on it */
+    int random;                 /* features depend on the epoch and the picture's index as well */
+    int pays;                   /* to keep them is far cheaper than to compute them again */
+    RtPrepare *prepare_below, *prepare_above;              /* as for the whole, of each part */
+    void (*below)(const RtRun *run, const real *x, int n); /* n as for the whole */
+    double (*train)(const RtRun *run, const real *y, int n, real *out); /* of a training program */
+    void (*evaluate)(const RtRun *run, const real *y, int n, real *out, real *loss); /* else */
+} RtCut;
+
+typedef enum { RT_CACHE_AUTO, RT_CACHE_OFF, RT_CACHE_MEMORY, RT_CACHE_DISK } RtCacheMode;
+
 typedef struct {
     const char *name;
     int batch, epochs;
@@ -331,6 +364,10 @@ typedef struct {
     const RtCallback *callbacks;
     int callback_count;
     int64_t step_macs; /* multiply-adds of one full step */
+    const RtCut *train_cut, *evaluate_cut;      /* NULL: there is nothing to keep */
+    RtCacheMode cache;                          /* where features are kept */
+    int half_features;                          /* as 16-bit numbers */
+    int variants; /* below the cut, epoch e draws the random numbers of e mod this; 0: of e */
 } RtPhase;
 
 typedef enum { RT_BILINEAR, RT_NEAREST } RtInterpolation;
