@@ -32,7 +32,7 @@ RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, R
     RtMeter meter = {0};
     RtLog logs[RT_LOGS];
     RtRun *run = &session->run;
-    if (phase->prepare_evaluate) phase->prepare_evaluate(run);
+    rt_prepare_evaluate(session, phase);
     rt_loader_start(loader, NULL, 0);
     for (size_t step = 1; !rt_signal(); step++) {
         RtBatch batch = rt_loader_next(loader);

@@ -35,6 +35,7 @@ char *rt_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * the message. */
 char *rt_arena_open(size_t bytes, const char *what, bool touched);
 void rt_arena_close(char *arena, size_t bytes);
+double rt_memory_available(void); /* bytes that the machine and its cgroup have left */
 
 /* ---- cgroup.c: limits that a container sets -------------------------------------------------- */
 
@@ -105,10 +106,16 @@ void rt_md5_mapped(const void *mapped, size_t bytes, char hex[33]);
 uint64_t rt_checksum_mapped(const void *mapped, size_t bytes); /* XXH3-64 */
 uint64_t rt_checksum(const void *data, size_t bytes);          /* the same, of any memory */
 /* The same, of parts: open, add each, close for the sum. */
-typedef struct RtHash RtHash;
-RtHash *rt_hash_open(void);
-void rt_hash_add(RtHash *hash, const void *data, size_t bytes);
-uint64_t rt_hash_close(RtHash *hash);
+typedef struct RtChecksum RtChecksum;
+RtChecksum *rt_checksum_open(void);
+void rt_checksum_add(RtChecksum *hash, const void *data, size_t bytes);
+uint64_t rt_checksum_close(RtChecksum *hash);
+/* XXH3-128, by which contents are known. */
+typedef struct {
+    uint64_t low, high;
+} RtHash;
+RtHash rt_hash(const void *data, size_t bytes);
+bool rt_hash_file(const char *path, RtHash *hash); /* false if it cannot be read as a whole */
 
 /* ---- json.c: the only runtime file with cJSON.h ---------------------------------------------- */
 
@@ -243,6 +250,8 @@ RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss l
 void rt_loader_start(RtLoader *loader, const uint64_t *order, size_t from);
 RtBatch rt_loader_next(RtLoader *loader);
 void rt_loader_close(RtLoader *loader);
+/* Leaves x as it is: the caller has what it needs of the pictures. Before the first start. */
+void rt_loader_skip_pictures(RtLoader *loader);
 /* Bytes that one half needs for a batch: pictures, labels, sample numbers. */
 size_t rt_loader_bytes(const RtModel *model, int batch, int label_size);
 
@@ -387,11 +396,11 @@ char *rt_class_list(char *const *classes, int count);
 
 typedef struct {
     const char *command;
-    const char *data, *validation, *weights, *out, *phase, *until, *input, *output, *trace;
+    const char *data, *validation, *weights, *out, *phase, *until, *input, *output, *trace, *cache;
     const char **images;
     int image_count;
-    double validation_split, checkpoint_every;            /* minutes; 0: not given */
-    int epochs, steps, threads, top, batch, repeat, keep; /* 0: not given */
+    double validation_split, checkpoint_every; /* minutes; 0: not given */
+    int epochs, steps, threads, top, batch, repeat, keep, cache_memory; /* 0: not given */
     uint64_t seed;
     bool shuffle, json, strict, quiet, layers, resume, fresh;
 } RtOptions;
@@ -466,6 +475,9 @@ typedef struct {
     real *out;    /* outputs of a batch */
     real *losses; /* (batch) */
     bool poison, prepared;
+    /* Features of training and validation pictures (cache.h), or NULL. With them, batches need no
+     * pictures: run.sample tells them. */
+    struct RtCache *train_cache, *evaluate_cache;
 } RtSession;
 
 /* The run's threads and memory: the arena, and behind it the scratch of each thread; weights in the
@@ -479,6 +491,10 @@ void rt_session_close(RtSession *session);
  * filled with NaN before, so that a number read before it is written shows in the results. */
 /* What infer needs beforehand. A run that is read_only then gives back what infer does not read. */
 void rt_prepare_infer(RtSession *session);
+/* Before an epoch, and before an evaluation: weights may have changed. */
+void rt_prepare_train(RtSession *session, const RtPhase *phase);
+void rt_prepare_evaluate(RtSession *session, const RtPhase *phase);
+void rt_below_batch(RtSession *session, const RtCut *cut, const real *x, int n);
 void rt_infer_batch(RtSession *session, const real *x, int n, real *out);
 void rt_evaluate_batch(RtSession *session, const RtPhase *phase, const RtBatch *batch);
 double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, const real *y,

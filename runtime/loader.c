@@ -28,7 +28,7 @@ struct RtLoader {
     RtLoss loss;
     int batch, label_size;
     size_t picture_size; /* numbers */
-    bool strict;
+    bool strict, skips_pictures;
 
     Half halves[2];
     Half *filling;   /* NULL: none yet */
@@ -98,6 +98,7 @@ static bool fill_row(const RtLoader *loader, const Half *half, int row, RtImageI
     uint64_t sample = half->sample[row];
     real *x = half->x + (size_t)row * loader->picture_size;
     fill_label(loader, sample, half->y + (size_t)row * (size_t)loader->label_size);
+    if (loader->skips_pictures) return true;
     if (loader->data->paths)
         return rt_image_read(loader->data->paths[sample], model->height, model->width,
                              model->channels, model->interpolation, x, info);
@@ -243,6 +244,8 @@ RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss l
     start_threads(loader);
     return loader;
 }
+
+void rt_loader_skip_pictures(RtLoader *loader) { loader->skips_pictures = true; }
 
 /* Lets no thread take up a row, and waits for those at work. */
 static void stop_filling(RtLoader *loader)

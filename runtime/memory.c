@@ -65,10 +65,22 @@ static double cgroup_available(void)
     return least;
 }
 
+static double machine_available(void)
+{
+    double kib;
+    return rt_read_numbers("/proc", "meminfo", "MemAvailable", &kib, 1) ? kib * 1024 : HUGE_VAL;
+}
+
+double rt_memory_available(void)
+{
+    double machine = machine_available(), group = cgroup_available();
+    double least = group < machine ? group : machine;
+    return least < 0 ? 0 : least < 0x1p62 ? least : 0x1p62;
+}
+
 static void check_available(size_t bytes, const char *what)
 {
-    double kib, machine = HUGE_VAL, group = cgroup_available();
-    if (rt_read_numbers("/proc", "meminfo", "MemAvailable", &kib, 1)) machine = kib * 1024;
+    double machine = machine_available(), group = cgroup_available();
     double available = group < machine ? group : machine;
     if ((double)bytes <= available) return;
     rt_die(RT_NO_ROOM, "a smaller batch_size in the model, or a machine with more memory",

@@ -63,6 +63,10 @@ static const Option options_table[] = {
     {"--keep", "N", TRAIN, INTEGER, AT(keep), MANY, "newest checkpoints to keep (default 2)"},
     {"--trace", "FILE.npz", TRAIN, TEXT, AT(trace), 0,
      "write losses, weights and optimizer state to an .npz file"},
+    {"--cache", "MODE", TRAIN, TEXT, AT(cache), 0,
+     "features of the frozen part: auto, off, memory, disk (default: as the phase says)"},
+    {"--cache-memory", "MIB", TRAIN, INTEGER, AT(cache_memory), MANY,
+     "auto: up to so much in memory (default: half of what is free)"},
     {"--strict", NULL, TRAIN | EVALUATE | FEATURES, FLAG, AT(strict), 0,
      "stop at a picture that cannot be read"},
     {"--input", "FILE.npy", PREDICT | BENCH, TEXT, AT(input), 0, "an array of pictures (N,H,W,C)"},
@@ -303,6 +307,14 @@ static void check_predict(const RtOptions *options)
         rt_die(RT_USAGE, NULL, "predict: either pictures or --input, not both");
 }
 
+static bool is_word_of(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; length && (at = strstr(at, word)); at++)
+        if ((at == words || at[-1] == ' ') && (!at[length] || at[length] == ' ')) return true;
+    return false;
+}
+
 static void check_options(const RtModel *model, const RtOptions *options, const Command *command)
 {
     if ((command->bit & (TRAIN | EVALUATE)) && model->phase_count == 0)
@@ -325,6 +337,8 @@ static void check_options(const RtModel *model, const RtOptions *options, const 
                "%s needs --data DIR", command->name);
     if (command->bit == FEATURES && !options->output)
         rt_die(RT_USAGE, NULL, "features needs -o FILE.npy");
+    if (options->cache && !is_word_of("auto off memory disk", options->cache))
+        rt_die(RT_USAGE, NULL, "--cache %s: must be auto, off, memory or disk", options->cache);
     if (options->validation && options->validation_split > 0)
         rt_die(RT_USAGE, NULL, "either --validation or --validation-split, not both");
 }

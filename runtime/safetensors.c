@@ -314,10 +314,10 @@ static char *make_header(const RtArray *arrays, size_t count, const RtMeta *meta
     return header;
 }
 
-static void put(RtOut *out, RtHash *hash, const void *data, size_t bytes)
+static void put(RtOut *out, RtChecksum *hash, const void *data, size_t bytes)
 {
     rt_out_write(out, data, bytes);
-    if (hash) rt_hash_add(hash, data, bytes);
+    if (hash) rt_checksum_add(hash, data, bytes);
 }
 
 static bool write_tensors(RtOut *out, const RtArray *arrays, size_t count, const RtMeta *meta,
@@ -326,12 +326,12 @@ static bool write_tensors(RtOut *out, const RtArray *arrays, size_t count, const
     size_t bytes;
     char *header = make_header(arrays, count, meta, meta_count, sealed, &bytes);
     uint64_t prefix = htole64(bytes);
-    RtHash *hash = sealed ? rt_hash_open() : NULL;
+    RtChecksum *hash = sealed ? rt_checksum_open() : NULL;
     put(out, hash, &prefix, sizeof prefix);
     put(out, hash, header, bytes);
     for (size_t i = 0; i < count; i++) put(out, hash, arrays[i].data, array_bytes(&arrays[i]));
     if (sealed) {
-        uint64_t sum = htole64(rt_hash_close(hash));
+        uint64_t sum = htole64(rt_checksum_close(hash));
         rt_out_write(out, &sum, sizeof sum);
     }
     free(header);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "cache.h"
 
 static const RtModel *preparing;
 
@@ -126,16 +126,61 @@ void rt_infer_batch(RtSession *session, const real *x, int n, real *out)
     session->model->infer(&session->run, x, n, out);
 }
 
-void rt_evaluate_batch(RtSession *session, const RtPhase *phase, const RtBatch *batch)
+void rt_prepare_train(RtSession *session, const RtPhase *phase)
+{
+    if (session->train_cache)
+        phase->train_cut->prepare_above(&session->run);
+    else if (phase->prepare_train)
+        phase->prepare_train(&session->run);
+}
+
+void rt_prepare_evaluate(RtSession *session, const RtPhase *phase)
+{
+    if (session->evaluate_cache)
+        phase->evaluate_cut->prepare_above(&session->run);
+    else if (phase->prepare_evaluate)
+        phase->prepare_evaluate(&session->run);
+}
+
+void rt_below_batch(RtSession *session, const RtCut *cut, const real *x, int n)
 {
     poison(session);
-    phase->evaluate(&session->run, batch->x, batch->y, batch->n, session->out, session->losses);
+    cut->below(&session->run, x, n);
+}
+
+void rt_evaluate_batch(RtSession *session, const RtPhase *phase, const RtBatch *batch)
+{
+    const RtRun *run = &session->run;
+    poison(session);
+    if (!session->evaluate_cache) {
+        phase->evaluate(run, batch->x, batch->y, batch->n, session->out, session->losses);
+        return;
+    }
+    rt_cache_load(session->evaluate_cache, batch->n);
+    phase->evaluate_cut->evaluate(run, batch->y, batch->n, session->out, session->losses);
+}
+
+/* The lower part with the random numbers of the epoch's variant. */
+static void make_variant(RtSession *session, const RtPhase *phase, const real *x, int n)
+{
+    RtRun *run = &session->run;
+    uint32_t epoch = run->epoch;
+    run->epoch %= (uint32_t)phase->variants;
+    phase->train_cut->below(run, x, n);
+    run->epoch = epoch;
 }
 
 double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, const real *y, int n)
 {
+    const RtCut *cut = phase->train_cut;
     poison(session);
-    return phase->train(&session->run, x, y, n, session->out);
+    if (session->train_cache)
+        rt_cache_load(session->train_cache, n);
+    else if (cut && cut->random && phase->variants)
+        make_variant(session, phase, x, n);
+    else
+        return phase->train(&session->run, x, y, n, session->out);
+    return cut->train(&session->run, y, n, session->out);
 }
 
 void rt_run_open(RtRun *run, const RtModel *model, int threads)

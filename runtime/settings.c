@@ -43,38 +43,38 @@ static size_t common_folder(const RtData *data)
     return length;
 }
 
-static void add_files(RtHash *hash, const RtData *data)
+static void add_files(RtChecksum *hash, const RtData *data)
 {
     size_t folder = common_folder(data);
     for (size_t i = 0; i < data->count; i++) {
         struct stat status;
         int64_t numbers[2] = {data->labels[i], -1};
         if (stat(data->paths[i], &status) == 0) numbers[1] = status.st_size;
-        rt_hash_add(hash, data->paths[i] + folder, strlen(data->paths[i] + folder) + 1);
-        rt_hash_add(hash, numbers, sizeof numbers);
+        rt_checksum_add(hash, data->paths[i] + folder, strlen(data->paths[i] + folder) + 1);
+        rt_checksum_add(hash, numbers, sizeof numbers);
     }
     for (int i = 0; i < data->class_count; i++)
-        rt_hash_add(hash, data->classes[i], strlen(data->classes[i]) + 1);
+        rt_checksum_add(hash, data->classes[i], strlen(data->classes[i]) + 1);
 }
 
-static void add_array(RtHash *hash, const RtArray *array)
+static void add_array(RtChecksum *hash, const RtArray *array)
 {
-    rt_hash_add(hash, array->dims, sizeof array->dims);
-    rt_hash_add(hash, array->data, (size_t)rt_array_count(array) * rt_type_size(array->type));
+    rt_checksum_add(hash, array->dims, sizeof array->dims);
+    rt_checksum_add(hash, array->data, (size_t)rt_array_count(array) * rt_type_size(array->type));
 }
 
 /* Names, sizes and labels of files: to read them all would take as long as an epoch. */
 static char *describe_data(const RtData *data)
 {
     if (!data) return rt_format("none");
-    RtHash *hash = rt_hash_open();
+    RtChecksum *hash = rt_checksum_open();
     if (data->paths) {
         add_files(hash, data);
     } else {
         add_array(hash, &data->x);
         add_array(hash, &data->y);
     }
-    return rt_format("%zu pictures, %016" PRIx64, data->count, rt_hash_close(hash));
+    return rt_format("%zu pictures, %016" PRIx64, data->count, rt_checksum_close(hash));
 }
 
 /* Of the program itself: one made by another compiler may round in other places. */

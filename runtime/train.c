@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "training.h"
+#include "cache.h"
 
 static bool has_enough(const RtTraining *training)
 {
@@ -113,9 +113,10 @@ static void begin_epoch(RtTraining *training)
 {
     RtRun *run = &training->session->run;
     bool shuffle = training->session->options->shuffle;
+    rt_caches_fill(training);
     open_progress(training);
     if (shuffle) rt_shuffle(run->seed, run->epoch, training->order, training->data->count);
-    if (training->phase->prepare_train) training->phase->prepare_train(run);
+    rt_prepare_train(training->session, training->phase);
     rt_loader_start(training->loader, shuffle ? training->order : NULL, training->position);
     rt_callbacks_begin_epoch(training);
 }
@@ -246,6 +247,15 @@ static void begin_optimizer(RtTraining *training)
     }
 }
 
+/* Caches hold what the frozen weights give: these must be in place. */
+static void open_caches(RtTraining *training)
+{
+    const RtSession *session = training->session;
+    rt_caches_open(training);
+    if (session->train_cache) rt_loader_skip_pictures(training->loader);
+    if (session->evaluate_cache) rt_loader_skip_pictures(training->validation_loader);
+}
+
 /* What parts of the training keep must be known to rt_training_keep before the end of this. */
 static void begin_phase(RtTraining *training, int index)
 {
@@ -264,6 +274,7 @@ static void begin_phase(RtTraining *training, int index)
     rt_callbacks_open(training);
     if (training->checkpoint) go_on(training);
     training->over = false;
+    open_caches(training);
 }
 
 /* A phase that was broken off ends here too, and is not over. */
@@ -359,6 +370,7 @@ static void open_training(RtTraining *training, RtSession *session)
 static void close_training(RtTraining *training)
 {
     rt_results_close(training);
+    rt_caches_close(training);
     if (training->checkpoint) rt_tensors_close(training->checkpoint);
     free(training->checkpoint_path);
     rt_settings_free(training);

@@ -106,6 +106,13 @@ body() { sed -n "/^static [a-z]* $1(/,/^}/p" "$work/pets.c"; }
 check frozen_is_whole 'body frozen_head | grep -q block5_conv3'
 check frozen_has_no_gradient \
     '! body frozen_head | grep -E "\b(d_|dense_d)|_(d|dw|dx|grad)_|slot_"'
+kept_step() { body above_train_head && body forward_head && body backward_head && body prepare_above_train_head; }
+check step_is_cut "body above_train_head | grep -q forward_head && body train_head | grep -q below_train_head"
+check kept_step_has_no_base '! kept_step | grep -E "block[1-5]|conv2d|winograd|pool|gemm"'
+check kept_step_trains 'kept_step | grep -q slot_head_fc_kernel_velocity'
+check kept_features_have_no_gradient '! body below_train_head | grep -E "d_|slot_|update"'
+check augmented_features_are_random "grep -A 12 '^static const RtCut cut_train_head' $work/pets.c | grep -q 'random = 1'"
+check validation_features_are_not "grep -A 12 '^static const RtCut cut_evaluate_head' $work/pets.c | grep -q 'random = 0'"
 check backward_ends_at_the_boundary '! body backward_head | grep -E "conv2d|pool|block"'
 check backward_updates 'body backward_head | grep -q slot_head_fc_kernel_velocity'
 check fine_tune_trains_block5 'body backward_fine_tune | grep -q slot_fine_tune_block5_conv1_kernel'
@@ -124,6 +131,12 @@ done
 sed -e 's/180, 180/224, 224/' -e '/Random/d' examples/pets/model.json >"$work/block5.json"
 check block5/ratio "ratios_are_one $work/block5.json"
 "$tlc" plan "$work/block5.json" | grep -A 2 '^phase fine_tune' | grep activations >"$work/block5"
+"$tlc" plan "$work/block5.json" >"$work/plan"
+check cache_is_planned "grep -qE 'feature cache, training .* a picture of flatten save 15.* pays from epoch 2' $work/plan"
+"$tlc" plan examples/pets/model.json >"$work/plan"
+check augmentation_is_planned "grep -q 'feature cache, training .*none: random layers draw anew' $work/plan &&
+    grep -q 'feature cache, validation .*pays from epoch 2' $work/plan"
+check nothing_is_planned "$tlc plan examples/digits/model.json | grep -q 'feature cache, training .*none'"
 echo "VGG16 224x224, batch 32, block 5 and head:$(sed 's/  */ /g' "$work/block5")"
 check block5/memory "awk '{ exit !(\$4 <= 115 && \$5 == \"MiB\") }' $work/block5"
 

@@ -1,0 +1,67 @@
+/* cache.h: the feature cache: what the frozen part of a phase gives for each picture, computed
+ * once.
+ *
+ * store.c keeps rows of bytes in files, cache.c the features of one data set, caching.c decides
+ * what a phase keeps and where. */
+#ifndef RT_CACHE_H
+#define RT_CACHE_H
+
+#include "training.h"
+
+/* ---- store.c: rows on disk, found by hash, shared by processes ------------------------------- */
+
+typedef struct RtStore RtStore;
+/* The rows of `row_bytes` bytes in a folder, which is made; all of them belong to `key`. Files that
+ * are damaged, or of another key, count as absent, with a warning. */
+RtStore *rt_store_open(const char *folder, RtHash key, size_t row_bytes);
+/* The row, in a mapped file, until rt_store_close; NULL if there is none that is whole. */
+const void *rt_store_find(RtStore *store, RtHash hash);
+/* Waits until no other process adds rows, and finds what it added. False if a signal came. */
+bool rt_store_lock(RtStore *store);
+/* With the lock: adds a row. Exit 6 if the disk is full; what was written before stays. */
+void rt_store_add(RtStore *store, RtHash hash, const void *row);
+void rt_store_unlock(RtStore *store); /* what was added is safe on disk, and can be found */
+void rt_store_close(RtStore *store);
+
+/* ---- cache.c --------------------------------------------------------------------------------- */
+
+typedef struct RtCache RtCache;
+
+/* What a cache is opened for. */
+typedef struct {
+    RtSession *session;
+    const RtPhase *phase;
+    const RtCut *cut;
+    RtData *data;
+    const char *name; /* "training", for messages */
+    int batch;        /* pictures that cut->below takes at once */
+    bool on_disk;
+} RtCacheUse;
+
+size_t rt_cache_row_bytes(const RtPhase *phase, const RtCut *cut);
+int rt_cache_variants(const RtPhase *phase, const RtCut *cut); /* rows of a picture */
+size_t rt_cache_bytes(const RtCacheUse *use);                  /* of all rows */
+char *rt_cache_folder(const RtModel *model); /* $TLC_CACHE, or runs/NAME/cache; malloc'ed */
+/* Empty, but for what is on disk. `old`, which may be NULL, is used on if it holds the same, and
+ * closed if not. */
+RtCache *rt_cache_open(const RtCacheUse *use, RtCache *old);
+/* Computes what is missing of the rows of run->epoch. False if a signal broke it off. Takes the
+ * loader's room meanwhile. */
+bool rt_cache_fill(RtCache *cache);
+/* Puts the rows of pictures run->sample[0..n-1] where the cut's upper part reads them. */
+void rt_cache_load(const RtCache *cache, int n);
+void rt_cache_close(RtCache *cache); /* NULL is no cache */
+
+/* ---- caching.c: the caches of a training ----------------------------------------------------- */
+
+void rt_caches_open(RtTraining *training);  /* of training->phase */
+void rt_caches_fill(RtTraining *training);  /* before an epoch */
+void rt_caches_close(RtTraining *training); /* of all phases */
+
+/* ---- half.c: IEEE binary16 ------------------------------------------------------------------- */
+
+/* Rounded to the nearest, ties to even; what is too large becomes 65504. */
+void rt_to_halves(const real *values, uint16_t *halves, size_t count);
+void rt_from_halves(const uint16_t *halves, real *values, size_t count);
+
+#endif

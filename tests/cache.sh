@@ -1,0 +1,271 @@
+#!/bin/sh
+# The feature cache: the same bits with it as without, on any number of threads; nothing computed
+# twice; no stale feature whatever changes.
+# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/programs.sh.
+# shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions that are called by name
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+mkdir -p "${BUILD:-build}/cache"
+build=$(cd "${BUILD:-build}" && pwd)
+work=$build/cache
+libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
+cc="${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O2} -Wall -Wextra -Werror"
+failed=0
+rm -rf "${work:?}"/*
+cd "$work" || exit 1
+export COLUMNS=80 TLC_CACHE="$work/kept"
+
+fail() { echo "FAIL cache/$1: $2" && failed=1; }
+
+# check NAME CONDITION: a condition in words of the shell holds.
+check() {
+    if eval "$2" >log 2>&1; then
+        echo "ok cache/$1"
+    else
+        fail "$1" "not true: $2: $(head -c 300 log | tr '\n' ' ')"
+    fi
+}
+
+# ---- Programs, pictures --------------------------------------------------------------------------
+
+# model NAME FRONT: a convolution trains on one that does not; a random layer stands between them.
+model() {
+    cat >"$1.json" <<END
+{"name": "$1", "input": {"shape": [32, 32, 3]}, "layers": [
+  $2{"type": "Rescaling", "scale": 0.00392156862745098},
+  {"type": "Conv2D", "filters": 24, "kernel_size": 3, "activation": "relu", "name": "conv1"},
+  {"type": "MaxPooling2D"},
+  {"type": "Conv2D", "filters": 20, "kernel_size": 3, "activation": "relu", "name": "conv2"},
+  {"type": "Dropout", "rate": 0.3},
+  {"type": "Conv2D", "filters": 8, "kernel_size": 3, "padding": "same", "name": "top"},
+  {"type": "Flatten"}, {"type": "Dense", "units": 3, "activation": "softmax", "name": "out"}],
+ "phases": [
+  {"name": "head", "freeze": ["conv*"], "optimizer": "adam", "loss": "categorical_crossentropy",
+   "metrics": ["accuracy"], "epochs": 3, "batch_size": 20},
+  {"name": "tune", "freeze": ["conv1"], "optimizer": "sgd", "loss": "categorical_crossentropy",
+   "epochs": 2, "batch_size": 7}]}
+END
+}
+
+# build NAME [MODEL]: MODEL.json to a program, under sanitizers too.
+build() {
+    "$build/tlc" "${2:-$1}.json" -o "$1.c" 2>log &&
+        $cc -I"$root/runtime" "$1.c" "$build/libtlcrt.a" $libs -o "$1" 2>>log || fail "build_$1" "$(head -n 3 log)"
+}
+
+draw_pictures() {
+    awk 'BEGIN {
+        for (n = 0; n < 60; n++) {
+            for (i = 0; i < 64; i++) {
+                y = int(i / 8); x = i % 8
+                dark = n % 3 == 0 ? y > 3 : n % 3 == 1 ? x > 3 : (x + y) % 2
+                seed = (seed * 1103 + 12345) % 65536
+                printf "%d,", 10 * dark + seed % 6
+            }
+            print n % 3
+        }
+    }' | ./digits "$1"
+}
+
+cat >arrays.c <<'END'
+#include "internal.h"
+int main(void)
+{
+    static uint8_t x[40][32][32][3];
+    static float y[40][3];
+    unsigned seed = 1;
+    for (size_t i = 0; i < sizeof x; i++) ((uint8_t *)x)[i] = (seed = seed * 1103515245 + 12345) >> 20;
+    for (int i = 0; i < 40; i++) y[i][i % 3] = 1;
+    RtArray arrays[] = {{.name = (char *)"x", .type = RT_U8, .rank = 4, .dims = {40, 32, 32, 3}, .data = x},
+                        {.name = (char *)"y", .type = RT_F32, .rank = 2, .dims = {40, 3}, .data = y}};
+    rt_npz_write("arrays.npz", arrays, 2);
+    ((uint8_t *)x)[12345] ^= 1;
+    rt_npz_write("changed.npz", arrays, 2);
+    return 0;
+}
+END
+flips='{"type": "RandomFlip"}, {"type": "RandomRotation", "factor": 0.1},'
+model plain ''
+model flips "$flips"
+sed 's/"epochs": 3/"epochs": 5, "augment_variants": 2/' flips.json >variants.json
+sed 's/"epochs": 3/"epochs": 3, "cache_type": "float16"/' plain.json >half.json
+for name in plain flips variants half; do build $name; done
+$cc "$root/tools/digits.c" -ljpeg -o digits && draw_pictures data || fail pictures "digits"
+$cc -I"$root/runtime" arrays.c "$build/libtlcrt.a" $libs -o arrays && ./arrays || fail arrays "npz"
+
+# train PROGRAM MODE [OPTION…]: leaves `out`, `err`, and the checksum of all weights in $bits.
+train() {
+    program=$1 mode=$2
+    shift 2
+    rm -rf run
+    bits=$(./$program train --data data --seed 3 --out run "$@" --cache $mode >out 2>err &&
+        cksum <run/last.safetensors)
+    [ -n "$bits" ] || fail "$program $mode $*" "$(tail -n 2 err)"
+}
+
+# computed: how many batches of features were computed, by side: "training 3 validation 2".
+computed() {
+    sed -n 's/^Features, \([a-z]*\)[^:]*: \([0-9]*\)\/.*/\1 \2/p' err | xargs
+}
+
+# same NAME PROGRAM [OPTION…]: the disk gives what no cache gives; $got tells what was computed.
+same() {
+    name=$1 program=$2
+    shift 2
+    train $program off "$@"
+    without=$bits
+    train $program disk "$@"
+    got=$(computed)
+    check "$name" 'test -n "$bits" && test "$bits" = "$without"'
+}
+
+# ---- The same bits -------------------------------------------------------------------------------
+
+train plain off --threads 1
+plain=$bits
+check off_computes_none 'test -z "$(computed)"'
+for threads in 1 2 3 4; do
+    for mode in off memory disk; do
+        train plain $mode --threads $threads
+        check plain_${mode}_$threads 'test -n "$bits" && test "$bits" = "$plain"'
+    done
+done
+train plain memory
+check memory_computes_once 'test "$(computed)" = "training 3 validation 2 training 7 validation 2"'
+check memory_is_said 'grep -q "Features of 48 training pictures below conv2 are kept in memory" err'
+train plain auto
+check auto_does_not_pay 'test -z "$(computed)"'
+train plain disk
+check disk_computes_nothing_again 'test -z "$(computed)"'
+check disk_is_said 'grep -q "are kept in $TLC_CACHE" err'
+rm -rf kept
+train plain disk
+check disk_computes_once 'test "$(computed)" = "training 3 validation 2 training 7 validation 2"'
+train plain memory --phase tune
+tune=$bits
+train plain off --phase tune
+check one_phase 'test -n "$bits" && test "$bits" = "$tune"'
+same poison plain --seed 4
+without=$bits
+TLC_POISON=1 train plain memory --seed 4
+check poisoned_memory 'test "$bits" = "$without"'
+same no_shuffle plain --no-shuffle
+same arrays plain --data arrays.npz --validation-split 0.2
+check arrays_are_kept 'test "$got" = "training 2 validation 1 training 5 validation 1"'
+
+# ---- What changes --------------------------------------------------------------------------------
+
+# A copy of the program's model in which something is another, by sed.
+changed() { sed "$2" plain.json >$1.json && build $1; }
+
+cp -r data fresh
+same same_pictures_elsewhere plain --data fresh
+check elsewhere_computes_nothing 'test -z "$got"'
+for n in 1 2 3; do
+    (cat data/train/0/0000.jpg && echo $n) >fresh/train/0/new$n.jpg
+done
+same added_pictures plain --data fresh
+check added_are_computed 'test "$got" = "training 1 training 1"'
+cp -p fresh/train/0/new1.jpg stamp
+cp data/train/1/0001.jpg fresh/train/0/new1.jpg
+touch -r stamp fresh/train/0/new1.jpg
+same a_known_picture plain --data fresh
+check known_is_not_computed 'test -z "$got"'
+(head -c 2 data/train/1/0001.jpg && printf '\377\376\000\005new' &&
+    tail -c +3 data/train/2/0002.jpg) >fresh/train/0/new1.jpg
+touch -r stamp fresh/train/0/new1.jpg
+same a_changed_picture plain --data fresh
+check changed_is_computed 'test "$got" = "training 1 training 1"'
+echo nothing >fresh/train/0/new2.jpg
+same a_picture_that_broke plain --data fresh
+same arrays_changed plain --data changed.npz --validation-split 0.2
+check changed_row_is_computed 'test "$got" = "training 1 training 1" ||
+    test "$got" = "validation 1 validation 1"'
+train plain off --epochs 1
+cp run/last.safetensors others.safetensors
+same other_weights plain --weights others.safetensors
+check other_weights_are_seen 'case $got in "training 3 "*) ;; *) false ;; esac'
+changed scale 's/0.0039[0-9]*/0.0078125/'
+same other_preprocessing scale
+changed act '/conv1/s/relu/tanh/'
+same other_graph act
+changed near 's/\[32, 32, 3\]/[32, 32, 3], "interpolation": "nearest"/'
+same other_interpolation near
+changed head 's/"filters": 8/"filters": 6/'
+same other_head head
+check other_head_computes_nothing 'test -z "$got"'
+for level in generic avx2 avx512; do
+    (TLC_LEVEL=$level ./plain bench --repeat 1) >log 2>&1 || continue
+    export TLC_LEVEL=$level
+    same level_$level plain
+    unset TLC_LEVEL
+done
+"$build/tlc" plain.json --precision medium -o medium.c 2>log && $cc -I"$root/runtime" medium.c \
+    "$build/libtlcrt.a" $libs -o medium
+same other_precision medium
+
+# ---- Damage, and two at once ---------------------------------------------------------------------
+
+train plain off
+plain=$bits
+for file in kept/*/*.features; do
+    printf '\252' | dd of="$file" bs=1 seek=100 conv=notrunc 2>log
+done
+train plain disk
+check damaged_row 'test "$bits" = "$plain" && grep -q "a damaged row is computed again" err'
+for file in kept/*/*.features; do head -c 3000 "$file" >cut && cp cut "$file"; done
+train plain disk
+check cut_file 'test "$bits" = "$plain" && grep -q "damaged; it is not used" err'
+rm -rf kept
+twice() {
+    ./plain train --data data --seed 3 --out one --cache disk >log 2>err1 &
+    ./plain train --data data --seed 3 --out two --cache disk >log2 2>err2
+    wait $!
+    cat err1 err2 >err
+    cmp one/last.safetensors two/last.safetensors && cmp one/last.safetensors run/last.safetensors
+}
+check two_at_once twice
+check two_compute_once 'test "$(computed | tr " " "\n" | grep -c training)" = 2'
+check nothing_is_left 'test -z "$(find kept -name "*.tmp*")"'
+
+# ---- Random layers -------------------------------------------------------------------------------
+
+train flips off
+flips=$bits
+train flips memory
+check augmented_same 'test "$bits" = "$flips"'
+check validation_alone 'test "$(computed)" = "validation 2 validation 2"'
+check augmentation_is_said 'grep -q "training pictures are not kept: random layers" err'
+train variants off --phase head
+variants=$bits
+for mode in memory disk disk; do
+    train variants $mode --phase head
+    check variants_$mode 'test "$bits" = "$variants"'
+done
+check variants_are_kept 'test -z "$(computed)"'
+check variants_are_said 'grep -q "2 random variants of each" err'
+train flips off --phase head --epochs 5
+check variants_repeat 'test "$bits" != "$variants"'
+train flips off --phase head --epochs 2
+flips=$bits
+train variants memory --phase head --epochs 2
+check first_variants_are_those_of_the_epochs 'test "$bits" = "$flips"'
+train variants off --phase head --seed 4
+variants=$bits
+train variants disk --phase head --seed 4
+check variants_of_another_seed 'test "$bits" = "$variants" && test -n "$(computed)"'
+
+# ---- Half, budgets, options ----------------------------------------------------------------------
+
+train half memory
+half=$bits
+train half disk
+check half_same 'test "$bits" = "$half"'
+check half_is_not_whole 'test "$bits" != "$plain"'
+sed -e 's/"epochs": 3/"epochs": 3, "cache": "disk"/' -e s/plain/ondisk/ plain.json >ondisk.json
+build ondisk
+rm -rf run kept
+check default_place 'env -u TLC_CACHE ./ondisk train --data data --quiet && ls runs/ondisk/cache/*/about.txt'
+check wrong_mode '! ./plain train --data data --cache sometimes 2>log; grep -q "must be auto, off" log'
+exit $failed
