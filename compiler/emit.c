@@ -371,6 +371,7 @@ Emit *print_model(const Model *m)
         const Graph *g = m->programs[i];
         name_in_file(e, g, g->name); /* its function's: no tensor may take it */
         name_in_file(e, &g->name, format("prepare_%s", g->name));
+        name_in_file(e, &g->nodes, format("plan_%s", g->name));
     }
     for (int i = 0; i < m->program_count; i++) emit_program(e, m->programs[i]);
     emit_tables(e);

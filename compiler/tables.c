@@ -1,5 +1,5 @@
 /* tables.c: the tables by which a generated file describes itself to the runtime: layers, weights,
- * bases, phases, model. */
+ * bases, phases, memory plans, model. */
 #include <string.h>
 
 #include "tlc.h"
@@ -252,6 +252,36 @@ static void emit_phases(Emit *e)
     add_text(&e->out, "};\n");
 }
 
+/* ---- The memory plans ------------------------------------------------------------------------ */
+
+/* What shares another tensor's memory has no row: its life is part of the other's. */
+static void emit_plan(Emit *e, const Graph *g)
+{
+    add_text(&e->out, "\nstatic const RtPlanned plan_%s[] = {\n", g->name);
+    for (int i = 0; i < g->tensor_count; i++) {
+        const Tensor *t = g->tensors[i];
+        if (t->kind != TENSOR_PLANNED || t->alias) continue;
+        const int last = t->last < g->node_count ? t->last : g->node_count - 1;
+        add_text(&e->out, "    {%s, BYTES(0x%08zx), BYTES(%zu), %d, %d},\n", c_string(t->name),
+                 t->offset, t->bytes, t->first, last);
+    }
+    add_text(&e->out, "    {0},\n};\n");
+}
+
+static void emit_plans(Emit *e)
+{
+    const Model *m = e->m;
+    for (int i = 0; i < m->program_count; i++) emit_plan(e, m->programs[i]);
+    add_text(&e->out, "\nstatic const RtProgram programs[] = {\n");
+    for (int i = 0; i < m->program_count; i++) {
+        const Graph *g = m->programs[i];
+        add_text(&e->out, "    {%s, %d, %d, %d, BYTES(%zu), BYTES(%zu), plan_%s},\n",
+                 c_string(g->name), g->batch, g->micro, g->node_count, g->plan_bytes,
+                 g->bound_bytes, g->name);
+    }
+    add_text(&e->out, "};\n");
+}
+
 /* ---- The model ------------------------------------------------------------------------------- */
 
 /* What happens to pixels before the first layer with weights. */
@@ -328,9 +358,9 @@ static void emit_model_table(Emit *e)
              "    .plan_bytes = BYTES(0x%zx),\n"
              "    .batch_offset = BYTES(0x%zx),\n"
              "    .batch_bytes = BYTES(0x%zx),\n    .scratch_bytes = BYTES(0x%zx),\n"
-             "    .kernels = levels,\n};\n",
+             "    .kernels = levels,\n    .programs = programs,\n    .program_count = %d,\n};\n",
              m->arena_bytes, m->plan_offset, m->plan_bytes, m->batch_offset, m->batch_bytes,
-             m->scratch_bytes);
+             m->scratch_bytes, m->program_count);
 }
 
 void emit_tables(Emit *e)
@@ -350,6 +380,7 @@ void emit_tables(Emit *e)
     emit_packed_flags(e);
     emit_bases(e);
     emit_phases(e);
+    emit_plans(e);
     emit_model_table(e);
     add_text(&e->out,
              "\n#ifndef NO_MAIN\nint main(int argc, char **argv) { return rt_main(&%s_model, argc, "

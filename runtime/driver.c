@@ -15,9 +15,8 @@ static int terminal_width(void)
     return known ? size.ws_col : 80;
 }
 
-/* 'Y' for layers whose weights are trained in this phase, 'N' for others that have any; without a
- * phase all are trainable, as in a Keras model of which nothing was frozen. */
-static char *mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *params)
+/* Without a phase all are trainable, as in a Keras model of which nothing was frozen. */
+char *rt_mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *params)
 {
     char *marks = rt_alloc((size_t)model->layer_count + 1, 1);
     memset(marks, '-', (size_t)model->layer_count);
@@ -39,7 +38,7 @@ static int print_summary(const RtModel *model, const RtOptions *options)
     const RtPhase *phase = model->phase_count ? &model->phases[0] : NULL;
     if (options->phase) phase = rt_find_phase(model, options->phase);
     int64_t params;
-    char *marks = mark_trainable(model, phase, &params);
+    char *marks = rt_mark_trainable(model, phase, &params);
     rt_print_summary(stdout, model->name, model->layers, model->layer_count,
                      options->phase ? marks : NULL, params, options->layers, terminal_width());
     free(marks);
@@ -55,7 +54,8 @@ static int run_command(RtSession *session)
                     {"evaluate", rt_evaluate},
                     {"predict", rt_predict},
                     {"features", rt_features},
-                    {"bench", rt_bench}};
+                    {"bench", rt_bench},
+                    {"report", rt_report}};
     int i = 0;
     while (strcmp(commands[i].name, session->options->command) != 0) i++;
     return commands[i].run(session);

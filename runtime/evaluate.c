@@ -60,7 +60,7 @@ static const RtPhase *choose_phase(const RtSession *session, const RtSaved *save
 }
 
 /* Labels are positions in the sorted list of classes: another list would give wrong numbers. */
-static void check_classes(const RtData *data, const RtSaved *saved, const char *path)
+void rt_classes_check(const RtData *data, const RtSaved *saved, const char *path)
 {
     if (!saved || !saved->classes || !data->classes) return;
     if (saved->class_count != data->class_count)
@@ -118,7 +118,7 @@ int rt_evaluate(RtSession *session)
     RtSaved *saved = rt_session_load(session);
     const RtPhase *phase = choose_phase(session, saved);
     rt_data_check(data, session->model, phase->loss);
-    check_classes(data, saved, options->data);
+    rt_classes_check(data, saved, options->data);
     size_t(*tally)[2] = data->classes && phase->loss != RT_MEAN_SQUARED_ERROR
                             ? rt_alloc((size_t)data->class_count, sizeof *tally)
                             : NULL;

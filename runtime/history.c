@@ -171,6 +171,8 @@ bool rt_history_read(RtHistory *history, const char *text)
     return good;
 }
 
+size_t rt_history_count(const RtHistory *history) { return history->count; }
+
 void rt_history_close(RtHistory *history)
 {
     for (size_t i = 0; i < history->count; i++) {

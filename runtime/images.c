@@ -166,6 +166,58 @@ static unsigned char *decode_jpeg(const unsigned char *data, size_t bytes, int c
     return NULL;
 }
 
+/* ---- Encoding -------------------------------------------------------------------------------- */
+
+typedef struct {
+    struct jpeg_error_mgr errors;
+    unsigned char *data;
+    unsigned long bytes;
+    jmp_buf fail;
+} JpegWriter;
+
+_Noreturn static void fail_encode(j_common_ptr jpeg)
+{
+    longjmp(((JpegWriter *)jpeg->err)->fail, 1);
+}
+
+static bool run_encoder(struct jpeg_compress_struct *jpeg, const unsigned char *rgb, int height,
+                        int width, int quality, JpegWriter *writer)
+{
+    if (setjmp(writer->fail)) return false;
+    jpeg_create_compress(jpeg);
+    jpeg_mem_dest(jpeg, &writer->data, &writer->bytes);
+    jpeg->image_width = (JDIMENSION)width;
+    jpeg->image_height = (JDIMENSION)height;
+    jpeg->input_components = 3;
+    jpeg->in_color_space = JCS_RGB;
+    jpeg_set_defaults(jpeg);
+    jpeg_set_quality(jpeg, quality, TRUE);
+    jpeg->optimize_coding = TRUE;
+    jpeg_start_compress(jpeg, TRUE);
+    while (jpeg->next_scanline < jpeg->image_height) {
+        JSAMPROW row = (JSAMPROW)rgb + (size_t)jpeg->next_scanline * (size_t)width * 3;
+        jpeg_write_scanlines(jpeg, &row, 1);
+    }
+    jpeg_finish_compress(jpeg);
+    return true;
+}
+
+unsigned char *rt_jpeg_encode(const unsigned char *rgb, int height, int width, int quality,
+                              size_t *bytes)
+{
+    struct jpeg_compress_struct jpeg;
+    JpegWriter writer = {.data = NULL};
+    memset(&jpeg, 0, sizeof jpeg);
+    jpeg.err = jpeg_std_error(&writer.errors);
+    writer.errors.error_exit = fail_encode;
+    bool ok = run_encoder(&jpeg, rgb, height, width, quality, &writer);
+    jpeg_destroy_compress(&jpeg);
+    *bytes = writer.bytes;
+    if (ok) return writer.data;
+    free(writer.data);
+    return NULL;
+}
+
 /* ---- Channels
  * ------------------------------------------------------------------------------------ */
 

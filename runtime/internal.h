@@ -134,6 +134,8 @@ const char *rt_json_text(const RtJson *string);             /* NULL if not a str
 bool rt_json_integer(const RtJson *number, int64_t *value); /* exact integers only */
 bool rt_json_number(const RtJson *number, double *value);
 void rt_json_write_string(FILE *out, const char *text); /* quoted and escaped */
+/* Length of the well-formed UTF-8 character at text; 0 if none. */
+size_t rt_utf8_length(const unsigned char *text, size_t left);
 
 /* ---- tensors.c: a list of named arrays, the common coin of all weight and array files -------- */
 
@@ -186,6 +188,9 @@ bool rt_image_read(const char *path, int height, int width, int channels,
                    RtInterpolation interpolation, real *pixels, RtImageInfo *info);
 bool rt_image_decode(const unsigned char *data, size_t bytes, int height, int width, int channels,
                      RtInterpolation interpolation, real *pixels, RtImageInfo *info);
+/* RGB rows as a JPEG, malloc'ed; NULL if that fails. quality: 1 to 100. */
+unsigned char *rt_jpeg_encode(const unsigned char *rgb, int height, int width, int quality,
+                              size_t *bytes);
 /* png.c: 8-bit RGB or grey rows, malloc'ed; false with problem set. */
 bool rt_png_decode(const unsigned char *data, size_t bytes, int channels, unsigned char **rows,
                    RtImageInfo *info);
@@ -403,6 +408,8 @@ typedef struct {
     int epochs, steps, threads, top, batch, repeat, keep, cache_memory; /* 0: not given */
     uint64_t seed;
     bool shuffle, json, strict, quiet, layers, resume, fresh;
+    int argc; /* the command line as it was given */
+    char **argv;
 } RtOptions;
 
 /* Parses argv into options by a table, from which --help is printed too; exit 2 with the nearest
@@ -525,6 +532,9 @@ int rt_train(RtSession *session); /* train.c */
  * is none. */
 void rt_resume_options(const RtModel *model, RtOptions *options); /* checkpoint.c */
 int rt_evaluate(RtSession *session);                              /* evaluate.c */
+/* Data of other classes than those that the weights say they were trained on: exit 4. Either may
+ * be silent. path: of the data. */
+void rt_classes_check(const RtData *data, const RtSaved *saved, const char *path);
 /* Loss (with regularization) and correct answers of a phase over what the loader serves from its
  * start. Stops early on a signal. tally, if not NULL: (classes) pictures and right ones of each. */
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
@@ -536,6 +546,10 @@ RtArray rt_input_read(const RtModel *model, const char *path);
 RtArray rt_output_array(const RtModel *model, real *rows, int64_t count);
 int rt_features(RtSession *session); /* features.c */
 int rt_bench(RtSession *session);    /* bench.c */
+int rt_report(RtSession *session);   /* report.c: report.html anew, from a run folder */
+/* driver.c: 'Y' for layers whose weights are trained in this phase (NULL: in any), 'N' for others
+ * that have weights, '-' for the rest; and how many parameters are trained. */
+char *rt_mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *params);
 
 /* ---- history.c: history.csv, in the form of Keras's CSVLogger -------------------------------- */
 
@@ -554,6 +568,7 @@ bool rt_history_write(const RtHistory *history, const char *path);
 char *rt_history_text(const RtHistory *history); /* as JSON, with every bit of the numbers */
 /* Adds the epochs of such a text; false if it is none. */
 bool rt_history_read(RtHistory *history, const char *text);
+size_t rt_history_count(const RtHistory *history); /* epochs */
 void rt_history_close(RtHistory *history);
 
 /* ---- trace.c: what --trace writes ------------------------------------------------------------ */

@@ -24,8 +24,8 @@ static bool fail(Scan *scan, const char *problem)
     return false;
 }
 
-/* Length of the well-formed UTF-8 character at text (RFC 3629, table of section 4); 0 if none. */
-static size_t utf8_length(const unsigned char *text, size_t left)
+/* By the table of RFC 3629, section 4. */
+size_t rt_utf8_length(const unsigned char *text, size_t left)
 {
     unsigned char first = text[0];
     if (first < 0x80) return 1;
@@ -104,7 +104,7 @@ static bool scan_string(Scan *scan)
             if (!scan_escape(scan)) return false;
             continue;
         }
-        size_t length = utf8_length(scan->at, (size_t)(scan->end - scan->at));
+        size_t length = rt_utf8_length(scan->at, (size_t)(scan->end - scan->at));
         if (!length) return fail(scan, "not UTF-8");
         scan->at += length;
     }
@@ -267,7 +267,7 @@ void rt_json_write_string(FILE *out, const char *text)
     const unsigned char *at = (const unsigned char *)text, *end = at + strlen(text);
     fputc('"', out);
     while (at < end) {
-        size_t length = utf8_length(at, (size_t)(end - at));
+        size_t length = rt_utf8_length(at, (size_t)(end - at));
         if (*at == '"' || *at == '\\')
             fprintf(out, "\\%c", *at);
         else if (*at < 0x20 || *at == 0x7F)

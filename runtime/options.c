@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-enum { TRAIN = 1, EVALUATE = 2, PREDICT = 4, FEATURES = 8, SUMMARY = 16, BENCH = 32 };
+enum { TRAIN = 1, EVALUATE = 2, PREDICT = 4, FEATURES = 8, SUMMARY = 16, BENCH = 32, REPORT = 64 };
 
 typedef struct {
     const char *name, *operands, *help;
@@ -22,6 +22,8 @@ static const Command commands[] = {
     {"features", "--data DIR -o FILE", "write the model's output for every picture", FEATURES},
     {"summary", "", "print the layers and their sizes", SUMMARY},
     {"bench", "", "measure the speed of inference and of training steps", BENCH},
+    {"report", "[--data DIR]", "write report.html anew, with the best weights of a training",
+     REPORT},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -40,20 +42,21 @@ enum { MANY = 1000000000 };
 
 #define AT(member) offsetof(RtOptions, member)
 static const Option options_table[] = {
-    {"--data", "DIR", TRAIN | EVALUATE | FEATURES, TEXT, AT(data), 0,
+    {"--data", "DIR", TRAIN | EVALUATE | FEATURES | REPORT, TEXT, AT(data), 0,
      "pictures, one folder a class, or arrays x and y in an .npz file"},
-    {"--validation", "DIR", TRAIN, TEXT, AT(validation), 0, "pictures or arrays to validate on"},
-    {"--validation-split", "F", TRAIN, FRACTION, AT(validation_split), 0,
+    {"--validation", "DIR", TRAIN | REPORT, TEXT, AT(validation), 0,
+     "pictures or arrays to validate on"},
+    {"--validation-split", "F", TRAIN | REPORT, FRACTION, AT(validation_split), 0,
      "or: validate on this fraction of --data"},
     {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH, TEXT, AT(weights), 0,
      ".h5, .weights.h5 or .safetensors"},
-    {"--out", "DIR", TRAIN, TEXT, AT(out), 0, "where results go (default runs/NAME)"},
+    {"--out", "DIR", TRAIN | REPORT, TEXT, AT(out), 0, "the run folder (default runs/NAME)"},
     {"--phase", "NAME", TRAIN | EVALUATE | SUMMARY | BENCH, TEXT, AT(phase), 0,
      "this phase only; summary: show what it trains"},
     {"--until", "NAME", TRAIN, TEXT, AT(until), 0, "stop after this phase"},
     {"--epochs", "N", TRAIN, INTEGER, AT(epochs), MANY, "epochs of each phase"},
     {"--steps", "N", TRAIN, INTEGER, AT(steps), MANY, "stop after N steps in all"},
-    {"--seed", "N", TRAIN, SEED, AT(seed), 0, "of all random numbers (default 0)"},
+    {"--seed", "N", TRAIN | REPORT, SEED, AT(seed), 0, "of all random numbers (default 0)"},
     {"--no-shuffle", NULL, TRAIN, NO_FLAG, AT(shuffle), 0, "keep the order of the data"},
     {"--resume", NULL, TRAIN, FLAG, AT(resume), 0,
      "go on from the newest checkpoint, with its options where none are given"},
@@ -78,9 +81,9 @@ static const Option options_table[] = {
     {"--repeat", "N", BENCH, INTEGER, AT(repeat), MANY, "measurements of each (default 10)"},
     {"--layers", NULL, SUMMARY | BENCH, FLAG, AT(layers), 0,
      "summary: the layers of bases too; bench: each kernel"},
-    {"--threads", "N", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH, INTEGER, AT(threads), 1024,
-     "threads that compute (default: all CPUs)"},
-    {"--quiet", NULL, TRAIN | EVALUATE | FEATURES, FLAG, AT(quiet), 0, "show no progress"},
+    {"--threads", "N", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH | REPORT, INTEGER, AT(threads),
+     1024, "threads that compute (default: all CPUs)"},
+    {"--quiet", NULL, TRAIN | EVALUATE | FEATURES | REPORT, FLAG, AT(quiet), 0, "show no progress"},
 };
 enum { OPTIONS = sizeof options_table / sizeof *options_table };
 
@@ -317,7 +320,7 @@ static bool is_word_of(const char *words, const char *word)
 
 static void check_options(const RtModel *model, const RtOptions *options, const Command *command)
 {
-    if ((command->bit & (TRAIN | EVALUATE)) && model->phase_count == 0)
+    if ((command->bit & (TRAIN | EVALUATE | REPORT)) && model->phase_count == 0)
         rt_die(RT_USAGE, "add \"phases\" to the model's JSON, with an optimizer and a loss",
                "%s: the model has no phases: it can predict, but neither train nor evaluate",
                command->name);
@@ -455,7 +458,7 @@ bool rt_options_parse(const RtModel *model, int argc, char **argv, RtOptions *op
 {
     if (answer_general(model, argc > 1 ? argv[1] : NULL)) return false;
     const Command *command = find_command(argv[1]);
-    *options = (RtOptions){.command = command->name, .shuffle = true};
+    *options = (RtOptions){.command = command->name, .shuffle = true, .argc = argc, .argv = argv};
     options->images = rt_alloc((size_t)argc, sizeof *options->images);
     bool only_operands = false;
     for (int i = 2; i < argc; i++) {

@@ -370,6 +370,22 @@ typedef struct {
     int variants; /* below the cut, epoch e draws the random numbers of e mod this; 0: of e */
 } RtPhase;
 
+/* A tensor in the memory plan of a program. */
+typedef struct {
+    const char *name;     /* NULL ends a list */
+    size_t offset, bytes; /* in the arena */
+    int first, last;      /* steps of the program in which it is alive */
+} RtPlanned;
+
+/* A program as it was planned: for who shows it. */
+typedef struct {
+    const char *name; /* "infer", "evaluate_PHASE", "train_PHASE" */
+    int batch, micro; /* rows of a call; of a micro-batch of the frozen prefix */
+    int steps;
+    size_t plan_bytes, bound_bytes; /* what it takes; the most that is alive at one step */
+    const RtPlanned *tensors;
+} RtProgram;
+
 typedef enum { RT_BILINEAR, RT_NEAREST } RtInterpolation;
 
 typedef struct {
@@ -406,6 +422,8 @@ typedef struct {
     size_t batch_bytes;   /* the loader's room in the arena */
     size_t scratch_bytes; /* of each thread, beside the arena */
     const void *const *kernels; /* (RT_LEVELS): the table of kernels of each level */
+    const RtProgram *programs;
+    int program_count;
 } RtModel;
 
 /* The whole program: parses the arguments, does the command, returns the exit code (0 ok, 1 run

@@ -69,6 +69,7 @@ static void end_step(RtTraining *training, const RtBatch *batch, double loss)
                  loss);
     session->run.step++;
     training->steps++;
+    training->pictures += (size_t)batch->n;
     training->epoch_steps++;
     training->position = batch->to;
     int count = rt_meter_logs(&training->meter, &training->names, false, logs);
@@ -421,6 +422,7 @@ int rt_train(RtSession *session)
     RtTraining training;
     open_training(&training, session);
     const int at = training.checkpoint ? (int)rt_checkpoint_number(&training, "training.phase") : 0;
+    rt_report_begin(&training);
     for (int i = 0; i < model->phase_count && !has_enough(&training); i++) {
         if (!rt_training_runs(&training, i)) /* its epochs count: random numbers are the whole's */
             session->run.epoch += (uint32_t)rt_training_epochs(&training, i);
@@ -430,6 +432,7 @@ int rt_train(RtSession *session)
             run_phase(&training, i);
     }
     report(&training);
+    rt_report_end(&training);
     close_training(&training);
     return rt_signal() ? 128 + rt_signal() : training.diverged ? RT_FAILED : RT_OK;
 }

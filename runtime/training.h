@@ -23,6 +23,8 @@ typedef struct RtTraining {
     double *losses; /* (steps), for --trace */
     real *last_out; /* outputs of the last step, for --trace */
     int last_n;
+    double started;  /* report.c: by rt_seconds */
+    size_t pictures; /* trained on in this process, each time counted */
     RtKept *kept;
     size_t kept_count;
 
@@ -135,5 +137,10 @@ bool rt_callbacks_not_finite(RtTraining *training, const RtBatch *batch, double 
 
 /* The learning rate of a step counted from 0, with Keras's arithmetic in float. */
 double rt_schedule(const RtSchedule *schedule, uint64_t step);
+
+/* report.c: args.json, in the run folder, at the start; at the end again, and report.html. The
+ * weights in the arena are the best ones afterwards. */
+void rt_report_begin(RtTraining *training);
+void rt_report_end(RtTraining *training);
 
 #endif
