@@ -25,7 +25,7 @@ static void write_run_cards(const RtReport *report)
     if (!(pictures > 0 && seconds > 0)) return;
     char speed[32];
     snprintf(speed, sizeof speed, "%.*f", pictures / seconds < 100, pictures / seconds);
-    write_card(report->out, "pictures a second", speed, "of training, all else counted in");
+    write_card(report->out, "pictures a second", speed, "trained on, from start to end");
 }
 
 static void write_log_cards(const RtReport *report)
@@ -52,6 +52,19 @@ static void write_history_cards(const RtReport *report)
     }
 }
 
+/* Epochs are counted over all phases, as the curves do. */
+static void write_epoch_card(const RtReport *report)
+{
+    if (!report->saved) return;
+    int epoch = report->best >= 0 ? report->best + 1 : report->saved->epoch;
+    char *value = rt_format("epoch %d", epoch);
+    char *more = rt_format("of %zu; number %d of phase %s", report->epochs.rows,
+                           report->saved->epoch, report->saved->phase);
+    write_card(report->out, "best weights", value, more);
+    free(value);
+    free(more);
+}
+
 static void write_cards(const RtReport *report)
 {
     rt_html(report->out, "<ul class=\"cards\">\n");
@@ -59,13 +72,7 @@ static void write_cards(const RtReport *report)
         write_log_cards(report);
     else
         write_history_cards(report);
-    if (report->saved) {
-        char *epoch = rt_format("%d", report->saved->epoch);
-        char *more = rt_format("of phase %s", report->saved->phase);
-        write_card(report->out, "weights of epoch", epoch, more);
-        free(epoch);
-        free(more);
-    }
+    write_epoch_card(report);
     write_run_cards(report);
     rt_html(report->out, "</ul>\n");
 }

@@ -173,8 +173,8 @@ static void draw_chart(Chart *chart)
 {
     const char *name = chart->epochs->names[chart->column];
     choose_scale(chart);
-    rt_html(chart->out, "<figure class=\"chart\"><figcaption>%s%s</figcaption>\n", name,
-            chart->log ? " <small>(logarithmic)</small>" : "");
+    rt_html(chart->out, "<figure class=\"chart\"><figcaption>%s <small>%s</small></figcaption>\n",
+            name, chart->log ? "logarithmic" : "");
     rt_html(chart->out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
     describe(chart);
     rt_html(chart->out, "\">\n");

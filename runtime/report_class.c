@@ -40,15 +40,26 @@ static Score *score_classes(const RtVerdict *verdict)
 
 /* ---- The matrix ------------------------------------------------------------------------------ */
 
+/* In bytes: long names of many classes stand upright. */
+static int longest_name(const RtVerdict *verdict)
+{
+    int longest = 0;
+    for (int i = 0; i < verdict->classes; i++) {
+        char text[32];
+        int length = (int)strlen(rt_class_name(verdict, i, text));
+        if (length > longest) longest = length;
+    }
+    return longest;
+}
+
 static void write_matrix_head(const RtReport *report)
 {
     const RtVerdict *verdict = &report->verdict;
     rt_html(report->out,
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-            "aria-label=\"Confusion matrix\"><table class=\"matrix%s\"><caption>Rows: "
-            "the truth. Columns: what the model said. Shades: share of the row."
-            "</caption><thead><tr><td></td>",
-            verdict->classes > 6 ? " many" : "");
+            "<p><small>Rows: the truth. Columns: what the model said. Shades: share of the row."
+            "</small></p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+            "aria-label=\"Confusion matrix\"><table class=\"matrix%s\"><thead><tr><td></td>",
+            verdict->classes * longest_name(verdict) > 60 ? " many" : "");
     for (int i = 0; i < verdict->classes; i++) {
         char text[32];
         rt_html(report->out, "<th scope=\"col\"><span>%s</span></th>",
@@ -193,7 +204,7 @@ static void write_means(const RtReport *report, const Score *scores)
         classes++;
     }
     rt_html(report->out,
-            "</tbody><tfoot><tr><th scope=\"row\">mean of the classes</th><td>%.4f</td>"
+            "</tbody><tfoot><tr><th scope=\"row\">mean</th><td>%.4f</td>"
             "<td>%.4f</td><td>%.4f</td><td>%zu</td><td></td></tr></tfoot></table></div>\n",
             mean.precision / classes, mean.recall / classes, mean.f1 / classes, mean.pictures);
 }
@@ -221,12 +232,14 @@ void rt_report_classes(const RtReport *report)
     const RtVerdict *verdict = &report->verdict;
     if (verdict->count == 0 || verdict->classes == 0) return;
     Score *scores = score_classes(verdict);
-    rt_html(report->out, "<section id=\"classes\"><h2>Classes</h2>\n");
+    rt_html(report->out, "<section id=\"classes\"><h2>Classes</h2>\n<div class=\"pair\"><div>\n"
+                         "<h3>What is taken for what</h3>\n");
     if (verdict->classes <= MOST_IN_MATRIX)
         write_matrix(report, scores);
     else
         write_pairs(report, scores);
+    rt_html(report->out, "</div>\n<div>\n");
     write_table(report, scores);
-    rt_html(report->out, "</section>\n");
+    rt_html(report->out, "</div></div></section>\n");
     free(scores);
 }

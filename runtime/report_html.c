@@ -113,6 +113,16 @@ const char *rt_bytes_text(double bytes)
     return text;
 }
 
+const char *rt_amount_text(double amount)
+{
+    static const char *const units[] = {"", " K", " M", " G", " T"};
+    int unit = 0;
+    for (; amount >= 1000 && unit < 4; unit++) amount /= 1000;
+    char *text = next_text();
+    snprintf(text, LONGEST, "%.3g%s", amount, units[unit]);
+    return text;
+}
+
 const char *rt_duration_text(double seconds)
 {
     char *text = next_text();

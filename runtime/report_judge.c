@@ -17,7 +17,7 @@ static RtJudged judge(const RtModel *model, int classes, const real *y, int labe
     int units = model->output_size;
     RtJudged judged = {.truth = -1, .guess = -1};
     if (classes == 0) return judged;
-    judged.truth = labels == 1 ? (int)y[0] : rt_argmax(y, labels);
+    judged.truth = units == 1 ? y[0] > (real)0.5 : labels == 1 ? (int)y[0] : rt_argmax(y, labels);
     judged.guess = units == 1 ? out[0] > (real)0.5 : rt_argmax(out, units);
     judged.probability = units == 1 ? (judged.guess ? out[0] : 1 - out[0]) : out[judged.guess];
     return judged;

@@ -93,9 +93,9 @@ static void write_phases(const RtReport *report)
         const RtPhase *phase = &model->phases[i];
         rt_html(report->out,
                 "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td><td>%g</td><td>%d</td>"
-                "<td>%d</td><td>%.3g G</td></tr>\n",
+                "<td>%d</td><td>%s</td></tr>\n",
                 phase->name, phase->optimizer, phase->loss_name, phase->learning_rate,
-                phase->epochs, phase->batch, (double)phase->step_macs / 1e9);
+                phase->epochs, phase->batch, rt_amount_text((double)phase->step_macs));
     }
     rt_html(report->out, "</tbody></table></div>\n");
 }
@@ -105,9 +105,9 @@ void rt_report_model(const RtReport *report)
     const RtModel *model = report->model;
     rt_html(report->out,
             "<section id=\"model\"><h2>Model</h2>\n<p>Pictures of %d × %d × %d; "
-            "preprocessing: %s; %.3g G multiply-adds a picture.</p>\n",
+            "preprocessing: %s; %s multiply-adds a picture.</p>\n",
             model->height, model->width, model->channels, model->preprocessing,
-            (double)model->infer_macs / 1e9);
+            rt_amount_text((double)model->infer_macs));
     if (model->phase_count) write_phases(report);
     write_layers(report);
     rt_html(report->out, "</section>\n");

@@ -129,7 +129,7 @@ static void write_words(const RtReport *report, const RtJudged *judged)
             rt_html(report->out, "<span class=\"truth\">is %s</span>",
                     rt_class_name(verdict, judged->truth, truth));
     }
-    rt_html(report->out, "<small>loss %.4g</small>", (double)judged->loss);
+    rt_html(report->out, "<small>loss %.3g</small>", (double)judged->loss);
 }
 
 static void write_card(const RtReport *report, const RtJudged *judged)

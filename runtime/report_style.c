@@ -35,7 +35,7 @@ const char *const rt_report_style[] = {
     "h2{font-size:22px;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--line)}\n",
     "h3{font-size:17px;margin:26px 0 8px}p{margin:0 0 12px}\n",
     "a{color:var(--training)}nav a{display:inline-block;margin:0 14px 4px 0;padding:4px 0}\n",
-    "small,footer,caption{color:var(--muted);font-size:13px}footer{margin-top:44px}\n",
+    "small,footer{color:var(--muted);font-size:13px}footer{margin-top:44px}\n",
     "code{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace;"
     "overflow-wrap:anywhere}\n",
     "ul{padding:0 0 0 20px;margin:0 0 12px}summary{cursor:pointer;padding:6px 0;"
@@ -68,9 +68,10 @@ const char *const rt_report_style[] = {
     "path.best{stroke:var(--right);stroke-width:1.5;stroke-dasharray:4 3;fill:none}\n",
 
     /* ---- Tables ---- */
+    ".pair{display:flex;flex-wrap:wrap;gap:0 40px}.pair>div{min-width:0;max-width:100%}"
+    ".pair h3{margin-top:8px}.pair .numbers{min-width:0}\n",
     ".scroll{overflow-x:auto;margin:0 0 14px}table{border-collapse:collapse;font-size:14px}\n",
-    "caption{text-align:left;padding:0 0 8px;caption-side:top}\n",
-    "th,td{padding:4px 10px;text-align:left;unicode-bidi:isolate}th{font-weight:600}\n",
+    "th,td{padding:4px 9px;text-align:left;unicode-bidi:isolate}th{font-weight:600}\n",
     ".numbers{min-width:50%;font-variant-numeric:tabular-nums}.numbers tr>*{border-bottom:1px "
     "solid var(--line)}\n",
     ".numbers td,.numbers thead th{text-align:right;white-space:nowrap}.numbers tr>:first-child,"
@@ -81,7 +82,9 @@ const char *const rt_report_style[] = {
     ".numbers .minor{color:var(--muted);padding-left:0}.numbers .chosen td{font-weight:600;"
     "background:var(--band1)}.inner th{padding-left:28px}.yes{color:var(--right)}"
     ".no{color:var(--muted)}\n",
-    ".bar{width:120px}.bar span{display:block;height:8px;min-width:1px;border-radius:2px;"
+    ".scroll tr>:first-child{position:sticky;left:0;background:var(--page)}"
+    ".numbers .chosen td:first-child{background:var(--band1)}\n",
+    ".bar{width:100px}.bar span{display:block;height:8px;min-width:1px;border-radius:2px;"
     "background:var(--training)}\n",
     ".matrix{font-variant-numeric:tabular-nums}.matrix td,.matrix thead th{text-align:center;"
     "min-width:44px;padding:6px}.matrix tbody td{border:1px solid var(--page)}"
@@ -113,7 +116,7 @@ const char *const rt_report_style[] = {
     "rect.t0{fill:var(--t0)}rect.t1{fill:var(--t1)}rect.t2{fill:var(--t2)}rect.t3{fill:var(--t3)}"
     "rect.t4{fill:var(--t4)}rect.t5{fill:var(--t5)}.plan g rect{stroke:var(--page);"
     "stroke-width:.7}.plan g:hover rect{stroke:var(--text);stroke-width:1.5}\n",
-    ".plan{width:100%;min-width:640px;height:auto;display:block}\n",
+    ".plan{width:100%;min-width:640px;max-width:920px;height:auto;display:block}\n",
 
     /* ---- Facts ---- */
     ".facts{display:grid;gap:0 32px;grid-template-columns:repeat(auto-fit,"
@@ -122,7 +125,8 @@ const char *const rt_report_style[] = {
 
     "@media (max-width:520px){body{padding:16px 14px 32px}h1{font-size:25px}"
     ".cards{grid-template-columns:1fr 1fr}.cards b{font-size:20px}"
-    ".pictures{grid-template-columns:1fr 1fr}}\n",
+    ".pictures{grid-template-columns:1fr 1fr}th,td{padding:4px 5px}.bar{display:none}"
+    ".matrix td,.matrix thead th{min-width:29px;padding:5px 2px}}\n",
     "@media print{body{max-width:none;padding:0;font-size:11pt}nav{display:none}"
     "section,figure,tr,li{break-inside:avoid}section{break-inside:auto}h2,h3{break-after:avoid}"
     ".scroll{overflow:visible}.plan{min-width:0}*{print-color-adjust:exact;"

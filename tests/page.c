@@ -248,6 +248,6 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "check") == 0)
         check_page(text);
     else
-        print_text(text, table ? argv[2] : NULL);
+        print_text(text + strcspn(text, "\n"), table ? argv[2] : NULL);
     return problems > 0;
 }

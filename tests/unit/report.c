@@ -109,6 +109,8 @@ static void test_numbers(void **state)
     assert_string_equal(rt_count_text(999), "999");
     assert_string_equal(rt_bytes_text(999), "999 bytes");
     assert_string_equal(rt_bytes_text(64800358), "61.8 MiB");
+    assert_string_equal(rt_amount_text(1152000), "1.15 M");
+    assert_string_equal(rt_amount_text(12), "12");
     assert_string_equal(rt_duration_text(3.21), "3.2 s");
     assert_string_equal(rt_duration_text(59.4), "59 s");
     assert_string_equal(rt_duration_text(125), "2 min 05 s");
