@@ -23,9 +23,8 @@ static void write_run_cards(const RtReport *report)
     rt_json_number(rt_json_get(run, "pictures"), &pictures);
     write_card(report->out, "time", rt_duration_text(seconds), "from start to end");
     if (!(pictures > 0 && seconds > 0)) return;
-    char speed[32];
-    snprintf(speed, sizeof speed, "%.*f", pictures / seconds < 100, pictures / seconds);
-    write_card(report->out, "pictures a second", speed, "trained on, from start to end");
+    write_card(report->out, "pictures a second", rt_count_text(llround(pictures / seconds)),
+               "trained on, from start to end");
 }
 
 static void write_log_cards(const RtReport *report)

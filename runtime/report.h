@@ -95,8 +95,8 @@ extern const char *const rt_report_style[];      /* report_style.c: CSS; NULL en
 /* printf to a page: what %s takes is escaped, and bytes that are no character of HTML become
  * U+FFFD. Conversions: %s %c %d %u %zu %lld %f %g %%, with flags, width and precision. */
 void rt_html(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "14,714,688"; "61.8 MiB"; "1.15 M"; "1 h 02 min": each in a buffer of its own kind, good until the fourth
- * call after it. */
+/* "14,714,688"; "61.8 MiB"; "1.15 M"; "1 h 02 min": each in a buffer of its own kind, good until
+ * the fourth call after it. */
 const char *rt_count_text(int64_t count);
 const char *rt_bytes_text(double bytes);
 const char *rt_amount_text(double amount);

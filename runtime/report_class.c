@@ -59,7 +59,7 @@ static void write_matrix_head(const RtReport *report)
             "<p><small>Rows: the truth. Columns: what the model said. Shades: share of the row."
             "</small></p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
             "aria-label=\"Confusion matrix\"><table class=\"matrix%s\"><thead><tr><td></td>",
-            verdict->classes * longest_name(verdict) > 60 ? " many" : "");
+            verdict->classes > 4 && verdict->classes * longest_name(verdict) > 60 ? " many" : "");
     for (int i = 0; i < verdict->classes; i++) {
         char text[32];
         rt_html(report->out, "<th scope=\"col\"><span>%s</span></th>",

@@ -136,28 +136,51 @@ static void write_command(const RtReport *report)
     rt_html(report->out, "</code></dd>\n");
 }
 
-/* "memory_bytes": a number of bytes; "seconds": a time. */
+/* What a member of args.json is called here. */
+static const char *label_of(const char *key)
+{
+    static const char *const labels[][2] = {
+        {"training", "pictures for training"},
+        {"validation", "pictures for validation"},
+        {"validation_split", "split for validation"},
+        {"cpu", "CPU"},
+        {"level", "level of instructions"},
+        {"cpus", "CPUs"},
+        {"memory_bytes", "memory"},
+        {"seconds", "time"},
+        {"pictures", "pictures trained on"},
+        {"peak_memory_bytes", "peak memory"},
+        {"signal", "ended by signal"},
+    };
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        if (strcmp(labels[i][0], key) == 0) return labels[i][1];
+    return key;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+    size_t length = strlen(text), part = strlen(end);
+    return length >= part && strcmp(text + length - part, end) == 0;
+}
+
+/* Of signal and split zero means that there was none. */
 static void write_member(FILE *out, const RtJson *member)
 {
     const char *key = rt_json_key(member), *text = rt_json_text(member);
-    size_t length = strlen(key), plain = length > 6 ? length - 6 : 0;
-    bool bytes = strcmp(key + plain, "_bytes") == 0;
+    bool zero_is_none = strcmp(key, "signal") == 0 || strcmp(key, "validation_split") == 0;
     double number = NAN;
     if (!text && !rt_json_number(member, &number)) return;
-    char *name = rt_format("%.*s", (int)(bytes ? plain : length), key);
-    for (char *at = name; *at; at++)
-        if (*at == '_') *at = ' ';
-    rt_html(out, "<dt>%s</dt><dd>", name);
+    if (zero_is_none && number == 0) return;
+    rt_html(out, "<dt>%s</dt><dd>", label_of(key));
     if (text)
         rt_html(out, "%s", text);
-    else if (bytes)
+    else if (ends_in(key, "_bytes"))
         rt_html(out, "%s", rt_bytes_text(number));
     else if (strcmp(key, "seconds") == 0)
         rt_html(out, "%s", rt_duration_text(number));
     else
         rt_html(out, "%.17g", number);
     rt_html(out, "</dd>\n");
-    free(name);
 }
 
 static void write_object(const RtReport *report, const char *key)

@@ -129,7 +129,10 @@ static void write_words(const RtReport *report, const RtJudged *judged)
             rt_html(report->out, "<span class=\"truth\">is %s</span>",
                     rt_class_name(verdict, judged->truth, truth));
     }
-    rt_html(report->out, "<small>loss %.3g</small>", (double)judged->loss);
+    if (judged->loss < (real)0.001 && judged->loss >= 0)
+        rt_html(report->out, "<small>loss below 0.001</small>");
+    else
+        rt_html(report->out, "<small>loss %.3g</small>", (double)judged->loss);
 }
 
 static void write_card(const RtReport *report, const RtJudged *judged)

@@ -66,11 +66,13 @@ typedef struct {
     FILE *out;
     size_t base; /* offset of the plan in the arena */
     double top;  /* bytes at the upper edge */
+    int from;    /* the first step in which a tensor is alive */
 } Picture;
 
 static double x_of(const Picture *picture, int step)
 {
-    return LEFT + (double)step * (WIDTH - LEFT - RIGHT) / picture->program->steps;
+    int steps = picture->program->steps - picture->from;
+    return LEFT + (double)(step - picture->from) * (WIDTH - LEFT - RIGHT) / steps;
 }
 
 static double y_of(const Picture *picture, double bytes)
@@ -115,7 +117,7 @@ static void draw_axes(const Picture *picture)
     const char *name;
     double unit = choose_unit(picture->top, &name);
     RtTicks bytes = rt_ticks(0, picture->top / unit, 7);
-    RtTicks steps = rt_ticks(0, picture->program->steps, 12);
+    RtTicks steps = rt_ticks(picture->from, picture->program->steps, 12);
     for (int i = 0; i < bytes.count && bytes.at[i] * unit <= picture->top; i++) {
         char label[32];
         double y = y_of(picture, bytes.at[i] * unit);
@@ -127,7 +129,7 @@ static void draw_axes(const Picture *picture)
     }
     rt_html(picture->out, "<text class=\"y\" x=\"%d\" y=\"12\">%s</text>\n", LEFT - 6, name);
     for (int i = 0; i < steps.count && steps.at[i] <= picture->program->steps; i++)
-        if (steps.at[i] == (int)steps.at[i])
+        if (steps.at[i] >= picture->from && steps.at[i] == (int)steps.at[i])
             rt_html(picture->out, "<text class=\"x\" x=\"%.1f\" y=\"%d\">%.0f</text>",
                     x_of(picture, (int)steps.at[i]), HEIGHT - BOTTOM + 15, steps.at[i]);
     rt_html(picture->out, "<text class=\"x\" x=\"%d\" y=\"%d\">step of the program</text>\n",
@@ -166,7 +168,10 @@ static void write_program(const RtReport *report, const RtProgram *program)
     int count = 0;
     while (program->tensors && program->tensors[count].name) count++;
     if (count == 0 || program->steps == 0 || program->plan_bytes == 0) return;
-    Picture picture = {program, out, report->model->plan_offset, (double)program->plan_bytes};
+    Picture picture = {program, out, report->model->plan_offset, (double)program->plan_bytes,
+                       program->steps - 1};
+    for (int i = 0; i < count; i++)
+        if (program->tensors[i].first < picture.from) picture.from = program->tensors[i].first;
     rt_html(out,
             "<h3>%s</h3>\n<p>%d tensors in %s for batches of %d; the least possible is %s.</p>\n"
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Memory plan of %s\">"

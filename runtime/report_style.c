@@ -77,14 +77,15 @@ const char *const rt_report_style[] = {
     ".numbers td,.numbers thead th{text-align:right;white-space:nowrap}.numbers tr>:first-child,"
     ".names2 tr>:nth-child(2),.layers tr>:nth-child(2),.phases tr>:nth-child(2),"
     ".phases tr>:nth-child(3){text-align:left}\n",
-    ".numbers tbody th{font-weight:400;max-width:320px;overflow-wrap:anywhere}"
+    ".numbers tbody th{font-weight:400;min-width:90px;max-width:320px;overflow-wrap:anywhere}"
+    ".layers tbody th{white-space:nowrap}"
     ".numbers thead th[colspan]{text-align:center}\n",
     ".numbers .minor{color:var(--muted);padding-left:0}.numbers .chosen td{font-weight:600;"
     "background:var(--band1)}.inner th{padding-left:28px}.yes{color:var(--right)}"
     ".no{color:var(--muted)}\n",
     ".scroll tr>:first-child{position:sticky;left:0;background:var(--page)}"
     ".numbers .chosen td:first-child{background:var(--band1)}\n",
-    ".bar{width:100px}.bar span{display:block;height:8px;min-width:1px;border-radius:2px;"
+    ".bar{width:100px}.bar span{display:block;height:8px;border-radius:2px;"
     "background:var(--training)}\n",
     ".matrix{font-variant-numeric:tabular-nums}.matrix td,.matrix thead th{text-align:center;"
     "min-width:44px;padding:6px}.matrix tbody td{border:1px solid var(--page)}"

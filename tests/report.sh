@@ -211,7 +211,7 @@ ok signal_well_formed ./page check stopped/report.html
 shows signal_said stopped/report.html 'The training was stopped by a signal' 'id="curves"' \
     'id="memory"'
 ok signal_again ./small report --out stopped
-shows signal_classes stopped/report.html 'class="matrix"' 'The training was stopped by a signal'
+shows signal_classes stopped/report.html 'class="matrix' 'The training was stopped by a signal'
 
 cp -r data bad
 head -c 200 bad/train/0/*0000.jpg >bad/train/0/cut.jpg
