@@ -107,33 +107,34 @@ static void write_machine(FILE *out, const RtSession *session)
     free(name);
 }
 
-static void write_time(FILE *out, const char *key, time_t time, bool first)
+static void format_now(char text[32])
 {
-    char text[32] = "";
+    time_t now = time(NULL);
     struct tm utc;
-    if (gmtime_r(&time, &utc)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    write_text(out, key, text, first);
+    text[0] = '\0';
+    if (gmtime_r(&now, &utc)) strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-static void write_run(FILE *out, double seconds, size_t pictures)
+static void write_run(FILE *out, const RtTook *took, bool over)
 {
+    char now[32];
     struct rusage usage = {0};
-    time_t now = time(NULL);
+    format_now(now);
     getrusage(RUSAGE_SELF, &usage);
-    write_time(out, "started", isnan(seconds) ? now : now - (time_t)seconds, true);
-    if (isnan(seconds)) return;
-    write_time(out, "ended", now, false);
+    write_text(out, "started", took->started, true);
+    if (!over) return;
+    write_text(out, "ended", now, false);
     write_key(out, "seconds", false);
-    fprintf(out, "%.3f", seconds);
+    fprintf(out, "%.3f", took->seconds);
     write_key(out, "pictures", false);
-    fprintf(out, "%zu", pictures);
+    fprintf(out, "%zu", took->pictures);
     write_key(out, "peak_memory_bytes", false);
     fprintf(out, "%.0f", (double)usage.ru_maxrss * 1024);
     write_key(out, "signal", false);
     fprintf(out, "%d", rt_signal());
 }
 
-void rt_args_write(const RtSession *session, const char *folder, double seconds, size_t pictures)
+void rt_args_write(const RtSession *session, const char *folder, const RtTook *took, bool over)
 {
     char *path = rt_format("%s/args.json", folder);
     RtOut *file = rt_out_open(path);
@@ -146,7 +147,7 @@ void rt_args_write(const RtSession *session, const char *folder, double seconds,
     write_versions(out, session->model);
     write_machine(out, session);
     fputs("  \"run\": {", out);
-    write_run(out, seconds, pictures);
+    write_run(out, took, over);
     fputs("\n  }\n}\n", out);
     rt_out_commit(file);
     free(path);
@@ -167,6 +168,21 @@ RtJson *rt_args_read(const char *folder)
     }
     free(path);
     return json;
+}
+
+void rt_took_begin(RtTook *took, const char *folder, bool resumed)
+{
+    RtJson *args = resumed ? rt_args_read(folder) : NULL;
+    const RtJson *run = rt_json_get(args, "run");
+    const char *started = rt_json_text(rt_json_get(run, "started"));
+    int64_t pictures = 0;
+    *took = (RtTook){.begin = rt_seconds()};
+    format_now(took->started);
+    if (started) snprintf(took->started, sizeof took->started, "%s", started);
+    if (!rt_json_number(rt_json_get(run, "seconds"), &took->seconds)) took->seconds = 0;
+    rt_json_integer(rt_json_get(run, "pictures"), &pictures);
+    took->pictures = took->earlier = pictures > 0 ? (size_t)pictures : 0;
+    rt_json_free(args);
 }
 
 static bool read_seed(const RtJson *value, uint64_t *seed)

@@ -226,15 +226,27 @@ static void close_report(RtReport *report)
 
 void rt_report_begin(RtTraining *training)
 {
-    training->started = rt_seconds();
-    if (training->folder) rt_args_write(training->session, training->folder, NAN, 0);
+    if (!training->folder) return;
+    rt_took_begin(&training->took, training->folder, rt_history_count(training->history) > 0);
+    rt_args_write(training->session, training->folder, &training->took, false);
+}
+
+/* A training that was complete before, and its page is there. */
+static bool is_done(const RtTraining *training)
+{
+    char *path = rt_format("%s/report.html", training->folder);
+    bool there = access(path, R_OK) == 0;
+    free(path);
+    return there && training->took.earlier > 0 && training->took.pictures == training->took.earlier;
 }
 
 void rt_report_end(RtTraining *training)
 {
     RtSession *session = training->session;
     if (!training->folder) return;
-    rt_args_write(session, training->folder, rt_seconds() - training->started, training->pictures);
+    training->took.seconds += rt_seconds() - training->took.begin;
+    rt_args_write(session, training->folder, &training->took, true);
+    if (is_done(training)) return;
     RtReport report = open_report(session, training->folder);
     report.train = training->data;
     report.validation = training->validation;

@@ -9,9 +9,11 @@
 
 /* ---- args.c: args.json: what was asked for, by what, on what machine ------------------------- */
 
-/* Written at the start of a training, and again at its end with what it took: `seconds` of it,
- * `pictures` trained on, the signal that ended it (0: none). NaN seconds: it is under way. */
-void rt_args_write(const RtSession *session, const char *folder, double seconds, size_t pictures);
+/* Written at the start of a training (over false), and again at its end with what it took and the
+ * signal that ended it (0: none). */
+void rt_args_write(const RtSession *session, const char *folder, const RtTook *took, bool over);
+/* Begins to count. resumed: goes on from what the file of the folder says. */
+void rt_took_begin(RtTook *took, const char *folder, bool resumed);
 /* The file of a run folder; NULL if there is none or it cannot be understood (a warning). */
 RtJson *rt_args_read(const char *folder);
 /* Takes over what says where the pictures are, from the training, into options that name no data,

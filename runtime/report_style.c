@@ -130,6 +130,8 @@ const char *const rt_report_style[] = {
     ".matrix td,.matrix thead th{min-width:29px;padding:5px 2px}}\n",
     "@media print{body{max-width:none;padding:0;font-size:11pt}nav{display:none}"
     "section,figure,tr,li{break-inside:avoid}section{break-inside:auto}h2,h3{break-after:avoid}"
+    ".charts{grid-template-columns:1fr 1fr}.pictures{grid-template-columns:repeat(6,1fr)}"
+    ".pictures img{height:90px}summary{display:none}"
     ".scroll{overflow:visible}.plan{min-width:0}*{print-color-adjust:exact;"
     "-webkit-print-color-adjust:exact}}\n",
     NULL};

@@ -69,7 +69,7 @@ static void end_step(RtTraining *training, const RtBatch *batch, double loss)
                  loss);
     session->run.step++;
     training->steps++;
-    training->pictures += (size_t)batch->n;
+    training->took.pictures += (size_t)batch->n;
     training->epoch_steps++;
     training->position = batch->to;
     int count = rt_meter_logs(&training->meter, &training->names, false, logs);

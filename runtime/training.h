@@ -15,6 +15,15 @@ typedef struct {
 
 typedef struct RtCallbacks RtCallbacks;
 
+/* What a training took, over all runs that it was made in; args.c. */
+typedef struct {
+    char started[32]; /* the first of them: "2026-11-22T21:40:01Z" */
+    double seconds;   /* in the runs before; in all of them at the end */
+    double begin;     /* of this one, by rt_seconds */
+    size_t pictures;  /* trained on, each time counted */
+    size_t earlier;   /* those of the runs before */
+} RtTook;
+
 typedef struct RtTraining {
     RtSession *session;
     RtData *data, *validation; /* validation: NULL if there is none */
@@ -23,8 +32,7 @@ typedef struct RtTraining {
     double *losses; /* (steps), for --trace */
     real *last_out; /* outputs of the last step, for --trace */
     int last_n;
-    double started;  /* report.c: by rt_seconds */
-    size_t pictures; /* trained on in this process, each time counted */
+    RtTook took;
     RtKept *kept;
     size_t kept_count;
 

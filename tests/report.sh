@@ -2,7 +2,7 @@
 # report.html and args.json: after a training, after a signal, written anew: a whole page that loads
 # nothing, in which hostile names are only text, with the numbers that `evaluate` prints.
 # Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
-# shellcheck disable=SC2086,SC2317 # lists of options; functions that are called by name
+# shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions that are called by name
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -80,7 +80,7 @@ draw_pictures() {
     for side in train validation; do
         mv "data/$side/1" "data/$side/$hostile"
         mv "data/$side/2" "data/$side/'--><script>alert(1)<"
-        for picture in data/$side/0/*; do
+        for picture in "data/$side/0"/*; do
             mv "$picture" "${picture%/*}/$(printf '\377')<img src=x onerror=y>${picture##*/}"
         done
     done

@@ -172,6 +172,7 @@ cat <<END
 The classifier is $program, its weights are $best.
   the model       $demo/model.json
   the C file      $demo/model.c
+  the report      $demo/run/report.html
   each epoch      $demo/run/history.csv
   pictures        $data
 Classify a picture of your own:
