@@ -191,6 +191,8 @@ void rt_report_memory(const RtReport *report)
     const RtModel *model = report->model;
     rt_html(report->out, "<section id=\"memory\"><h2>Memory</h2>\n");
     write_arena(report);
+    rt_html(report->out, "<p>Below, each rectangle is a tensor: as long as it is alive, as high as "
+                         "it is large, where it lies.</p>\n");
     for (int i = 0; i < model->program_count; i++)
         if (strncmp(model->programs[i].name, "evaluate_", 9) != 0)
             write_program(report, &model->programs[i]);
