@@ -49,7 +49,7 @@ static char *join(const char *folder, const char *name)
 
 static const char *last_part(const char *path) { return strrchr(path, '/') + 1; }
 
-static bool is_picture(const char *name)
+bool rt_is_picture_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot &&
@@ -80,7 +80,7 @@ static void scan_folder(const char *folder, bool follow_links, List *folders, Li
         mode_t kind = entry_kind(path, entry->d_type);
         if (kind == S_IFDIR || (kind == S_IFLNK && follow_links))
             push(folders, path);
-        else if (kind == S_IFREG && pictures && is_picture(entry->d_name))
+        else if (kind == S_IFREG && pictures && rt_is_picture_name(entry->d_name))
             push(pictures, path);
         else
             free(path);
@@ -181,6 +181,7 @@ static void open_classes(RtData *data, const char *path)
                   path, path);
     if (folders.count == 0)
         rt_die(RT_BAD_DATA, hint, "%s: looked for class folders, found none", path);
+    data->folder = rt_format("%s", path);
     data->classes = rt_alloc(folders.count, sizeof *data->classes);
     for (size_t i = 0; i < folders.count; i++) add_class(data, folders.items[i]);
     if (data->class_count == 1)
@@ -260,6 +261,7 @@ void rt_data_close(RtData *data)
     for (size_t i = 0; data->problems && i < data->count; i++) free(data->problems[i]);
     for (int i = 0; i < data->class_count; i++) free(data->classes[i]);
     free(data->problems);
+    free(data->folder);
     free(data->paths);
     free(data->labels);
     free(data->classes);
@@ -304,6 +306,7 @@ static void split_paths(RtData *from, RtData *to, const bool *held, size_t held_
     to->classes = rt_alloc((size_t)from->class_count, sizeof *to->classes);
     for (int i = 0; i < from->class_count; i++) to->classes[i] = rt_format("%s", from->classes[i]);
     to->class_count = from->class_count;
+    to->folder = rt_format("%s", from->folder);
 }
 
 static RtData *hold_out(RtData *data, double split, uint64_t seed, const char *path)

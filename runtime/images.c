@@ -238,13 +238,14 @@ static void grey_to_rgb(real *pixels, size_t count)
         for (size_t c = 0; c < 3; c++) pixels[3 * i + c] = pixels[i];
 }
 
-static unsigned char *decode_rows(const unsigned char *data, size_t bytes, int channels,
-                                  RtInterpolation interpolation, int *decoded_channels,
-                                  RtImageInfo *info)
+unsigned char *rt_image_rows(const unsigned char *data, size_t bytes, int channels,
+                             RtInterpolation interpolation, int *decoded_channels,
+                             RtImageInfo *info)
 {
     static const unsigned char jpeg_mark[] = {0xff, 0xd8, 0xff};
     static const unsigned char png_mark[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     unsigned char *rows = NULL;
+    *info = (RtImageInfo){0};
     if (bytes >= sizeof jpeg_mark && !memcmp(data, jpeg_mark, sizeof jpeg_mark))
         return decode_jpeg(data, bytes, channels, interpolation, decoded_channels, info);
     if (bytes >= sizeof png_mark && !memcmp(data, png_mark, sizeof png_mark)) {
@@ -259,8 +260,7 @@ bool rt_image_decode(const unsigned char *data, size_t bytes, int height, int wi
                      RtInterpolation interpolation, real *pixels, RtImageInfo *info)
 {
     int decoded = 0;
-    *info = (RtImageInfo){0};
-    unsigned char *rows = decode_rows(data, bytes, channels, interpolation, &decoded, info);
+    unsigned char *rows = rt_image_rows(data, bytes, channels, interpolation, &decoded, info);
     if (!rows) return false;
     if (decoded == 3 && channels == 1) {
         rgb_to_grey(rows, (size_t)info->width * (size_t)info->height);
@@ -305,15 +305,24 @@ static unsigned char *read_file(int file, size_t *bytes, RtImageInfo *info)
     return NULL;
 }
 
+unsigned char *rt_image_file(const char *path, size_t *bytes, RtImageInfo *info)
+{
+    *info = (RtImageInfo){0};
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
+    if (file < 0) {
+        set_problem(info, "cannot be opened: %s", strerror(errno));
+        return NULL;
+    }
+    unsigned char *data = read_file(file, bytes, info);
+    close(file);
+    return data;
+}
+
 bool rt_image_read(const char *path, int height, int width, int channels,
                    RtInterpolation interpolation, real *pixels, RtImageInfo *info)
 {
     size_t bytes = 0;
-    *info = (RtImageInfo){0};
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
-    if (file < 0) return set_problem(info, "cannot be opened: %s", strerror(errno));
-    unsigned char *data = read_file(file, &bytes, info);
-    close(file);
+    unsigned char *data = rt_image_file(path, &bytes, info);
     if (!data) return false;
     bool ok = rt_image_decode(data, bytes, height, width, channels, interpolation, pixels, info);
     free(data);

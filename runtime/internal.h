@@ -191,6 +191,12 @@ bool rt_image_decode(const unsigned char *data, size_t bytes, int height, int wi
 /* RGB rows as a JPEG, malloc'ed; NULL if that fails. quality: 1 to 100. */
 unsigned char *rt_jpeg_encode(const unsigned char *rgb, int height, int width, int quality,
                               size_t *bytes);
+/* The two parts of it, for who wants more of a file than its numbers: its bytes, and its pixels at
+ * their own size, in rows of *decoded channels, as they are before the resizing (grey or three).
+ * Both are malloc'ed; NULL, with info->problem set, as above. */
+unsigned char *rt_image_file(const char *path, size_t *bytes, RtImageInfo *info);
+unsigned char *rt_image_rows(const unsigned char *data, size_t bytes, int channels,
+                             RtInterpolation interpolation, int *decoded, RtImageInfo *info);
 /* png.c: 8-bit RGB or grey rows, malloc'ed; false with problem set. */
 bool rt_png_decode(const unsigned char *data, size_t bytes, int channels, unsigned char **rows,
                    RtImageInfo *info);
@@ -203,6 +209,7 @@ void rt_resize(const unsigned char *rows, int h, int w, int channels, int height
 typedef struct {
     size_t count;
     char **paths;   /* NULL for arrays */
+    char *folder;   /* that holds the class folders; NULL for arrays and without labels */
     int *labels;    /* class of each picture; NULL for arrays */
     char **classes; /* names, in label order; NULL for arrays */
     int class_count;
@@ -225,6 +232,7 @@ RtData *rt_data_open(const char *path, const RtModel *model, bool need_labels);
 void rt_data_open_pair(const char *path, const char *validation, double split, uint64_t seed,
                        const RtModel *model, RtData **train, RtData **validation_side);
 void rt_data_close(RtData *data);
+bool rt_is_picture_name(const char *name); /* ends in .jpg, .jpeg or .png */
 /* labels.c: numbers of one label: 1 (sparse), as many as the model has outputs (others), 0 (none).
  */
 int rt_label_size(const RtModel *model, RtLoss loss);
@@ -404,10 +412,10 @@ typedef struct {
     const char *data, *validation, *weights, *out, *phase, *until, *input, *output, *trace, *cache;
     const char **images;
     int image_count;
-    double validation_split, checkpoint_every; /* minutes; 0: not given */
+    double validation_split, checkpoint_every, min_lr, max_lr; /* minutes; 0: not given */
     int epochs, steps, threads, top, batch, repeat, keep, cache_memory; /* 0: not given */
     uint64_t seed;
-    bool shuffle, json, strict, quiet, layers, resume, fresh;
+    bool shuffle, json, strict, quiet, layers, resume, fresh, dry_run, overfit_batch;
     int argc; /* the command line as it was given */
     char **argv;
 } RtOptions;
@@ -467,8 +475,13 @@ typedef struct RtProgress RtProgress;
 RtProgress *rt_progress_open(const char *title, size_t steps); /* title: "Epoch 1/20" or NULL */
 void rt_progress_step(RtProgress *progress, size_t done, const RtLog *logs, int count);
 void rt_progress_close(RtProgress *progress, const RtLog *logs, int count); /* the closing line */
-void rt_progress_clear(void); /* erase an open bar before another line is printed */
-double rt_seconds(void);      /* monotonic clock */
+/* From here on images/s and the time left of the whole training are shown too. images: of all the
+ * steps; validation: the work of this epoch behind them, after: that of all later epochs, both in
+ * steps like these. */
+void rt_progress_forecast(RtProgress *progress, size_t images, double validation, double after);
+void rt_progress_clear(void);    /* erase an open bar before another line is printed */
+int rt_terminal_width(int file); /* of COLUMNS in the environment or of the terminal; else 80 */
+double rt_seconds(void);         /* monotonic clock */
 
 /* ---- session.c: a model with its arena and threads, shared by the commands ------------------- */
 
@@ -550,6 +563,11 @@ int rt_report(RtSession *session);   /* report.c: report.html anew, from a run f
 /* driver.c: 'Y' for layers whose weights are trained in this phase (NULL: in any), 'N' for others
  * that have weights, '-' for the rest; and how many parameters are trained. */
 char *rt_mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *params);
+/* These three leave nothing behind: no file, and no weights. */
+int rt_dry_run(RtSession *session);       /* dryrun.c: what training would need */
+int rt_overfit_batch(RtSession *session); /* overfit.c: exit 1 if the batch is not learned */
+int rt_lrfind(RtSession *session);        /* lrfind.c */
+int rt_check(const RtModel *model, const RtOptions *options); /* check.c: exit 4 on errors */
 
 /* ---- history.c: history.csv, in the form of Keras's CSVLogger -------------------------------- */
 
