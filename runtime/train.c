@@ -107,6 +107,7 @@ static void open_progress(RtTraining *training)
     if (!training->session->options->quiet)
         training->progress =
             rt_progress_open(training->title, (training->data->count + batch - 1) / batch);
+    rt_training_forecast(training);
 }
 
 /* Also where an epoch that was broken off goes on: position, epoch_steps and meter tell. */

@@ -150,5 +150,7 @@ double rt_schedule(const RtSchedule *schedule, uint64_t step);
  * weights in the arena are the best ones afterwards. */
 void rt_report_begin(RtTraining *training);
 void rt_report_end(RtTraining *training);
+/* forecast.c: has the progress bar of the epoch that begins tell when all phases will be done. */
+void rt_training_forecast(const RtTraining *training);
 
 #endif
