@@ -97,7 +97,7 @@ export STANDIN
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
          tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh tests/tuned.sh \
          "tests/golden/run $(GOLDEN)" tests/programs.sh tests/resume/run tests/callbacks/run \
-         tests/cache.sh tests/report.sh
+         tests/cache.sh tests/report.sh tests/check/run
 
 packages-%:
 	@tools/packages.sh $*
@@ -147,7 +147,7 @@ golden: packages-parity
 	$(BUILD)/parity-venv/bin/python tests/parity/record.py
 
 FUZZ_SECONDS ?= 60
-FUZZERS := $(patsubst %,$(BUILD)/tests/fuzz/%,image weights model)
+FUZZERS := $(patsubst %,$(BUILD)/tests/fuzz/%,image facts weights model)
 
 fuzz: packages-test
 	$(MAKE) -j$(JOBS) BUILD=$(BUILD)/fuzz CC=clang-14 fuzzers \

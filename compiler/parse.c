@@ -363,12 +363,14 @@ static void read_metrics(Phase *phase, const Json *object)
     }
 }
 
-/* What the numbers of a training depend on: so that one goes on only with what it began with. */
-static const char *make_recipe(const Json *object)
+/* What the numbers of a training depend on: so that one goes on only with what it began with. Where
+ * features are kept matters only if they are rounded there. */
+static const char *make_recipe(const Json *object, bool half_features)
 {
     Text text = {0};
     for (const Json *item = json_first(object); item; item = json_next(item))
-        if (strcmp(json_key(item), "name") && strcmp(json_key(item), "epochs"))
+        if (strcmp(json_key(item), "name") && strcmp(json_key(item), "epochs") &&
+            (half_features || strcmp(json_key(item), "cache")))
             add_text(&text, "%s%s %s", text.length ? ", " : "", json_key(item), json_text(item));
     return text.data;
 }
@@ -397,7 +399,7 @@ static void read_phase(Model *model, const Json *object, const char *path)
     read_metrics(phase, object);
     read_callbacks(phase, json_get(object, "callbacks"));
     phase->freeze_count = read_strings(object, "freeze", path, &phase->freeze);
-    phase->recipe = make_recipe(object);
+    phase->recipe = make_recipe(object, phase->half_features);
     append(&model->phases, &model->phase_count, phase);
     resolve_freeze(model, phase);
 }

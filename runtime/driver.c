@@ -1,19 +1,9 @@
 /* driver.c: the main function of every generated program. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "internal.h"
-
-static int terminal_width(void)
-{
-    struct winsize size;
-    const char *columns = getenv("COLUMNS");
-    if (columns && atoi(columns) > 0) return atoi(columns);
-    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : 80;
-}
 
 /* Without a phase all are trainable, as in a Keras model of which nothing was frozen. */
 char *rt_mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *params)
@@ -40,7 +30,8 @@ static int print_summary(const RtModel *model, const RtOptions *options)
     int64_t params;
     char *marks = rt_mark_trainable(model, phase, &params);
     rt_print_summary(stdout, model->name, model->layers, model->layer_count,
-                     options->phase ? marks : NULL, params, options->layers, terminal_width());
+                     options->phase ? marks : NULL, params, options->layers,
+                     rt_terminal_width(STDOUT_FILENO));
     free(marks);
     return RT_OK;
 }
@@ -50,12 +41,11 @@ static int run_command(RtSession *session)
     static const struct {
         const char *name;
         int (*run)(RtSession *session);
-    } commands[] = {{"train", rt_train},
-                    {"evaluate", rt_evaluate},
-                    {"predict", rt_predict},
-                    {"features", rt_features},
-                    {"bench", rt_bench},
+    } commands[] = {{"train", rt_train},       {"evaluate", rt_evaluate}, {"predict", rt_predict},
+                    {"features", rt_features}, {"bench", rt_bench},       {"lrfind", rt_lrfind},
                     {"report", rt_report}};
+    if (session->options->dry_run) return rt_dry_run(session);
+    if (session->options->overfit_batch) return rt_overfit_batch(session);
     int i = 0;
     while (strcmp(commands[i].name, session->options->command) != 0) i++;
     return commands[i].run(session);
@@ -88,6 +78,8 @@ int rt_main(const RtModel *model, int argc, char **argv)
     rt_signals_open(strcmp(options.command, "train") == 0);
     if (strcmp(options.command, "summary") == 0) {
         code = print_summary(model, &options);
+    } else if (strcmp(options.command, "check") == 0) {
+        code = rt_check(model, &options);
     } else {
         RtSession session;
         rt_session_open(&session, model, &options);

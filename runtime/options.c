@@ -7,7 +7,17 @@
 
 #include "internal.h"
 
-enum { TRAIN = 1, EVALUATE = 2, PREDICT = 4, FEATURES = 8, SUMMARY = 16, BENCH = 32, REPORT = 64 };
+enum {
+    TRAIN = 1,
+    EVALUATE = 2,
+    PREDICT = 4,
+    FEATURES = 8,
+    SUMMARY = 16,
+    BENCH = 32,
+    REPORT = 64,
+    CHECK = 128,
+    LRFIND = 256,
+};
 
 typedef struct {
     const char *name, *operands, *help;
@@ -17,6 +27,9 @@ typedef struct {
 static const Command commands[] = {
     {"train", "--data DIR", "train on a folder of pictures, or on arrays, through all phases",
      TRAIN},
+    {"check", "--data DIR", "look for what is wrong with the pictures; exit 4 if something is",
+     CHECK},
+    {"lrfind", "--data DIR", "try rising learning rates and suggest one; keeps nothing", LRFIND},
     {"evaluate", "--data DIR", "print loss and metrics of trained weights", EVALUATE},
     {"predict", "IMAGE...", "print the classes of pictures", PREDICT},
     {"features", "--data DIR -o FILE", "write the model's output for every picture", FEATURES},
@@ -27,7 +40,7 @@ static const Command commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-typedef enum { TEXT, INTEGER, SEED, FRACTION, MINUTES, FLAG, NO_FLAG } Type;
+typedef enum { TEXT, INTEGER, SEED, FRACTION, POSITIVE, FLAG, NO_FLAG } Type;
 
 typedef struct {
     const char *name, *argument; /* NULL for flags */
@@ -42,26 +55,34 @@ enum { MANY = 1000000000 };
 
 #define AT(member) offsetof(RtOptions, member)
 static const Option options_table[] = {
-    {"--data", "DIR", TRAIN | EVALUATE | FEATURES | REPORT, TEXT, AT(data), 0,
+    {"--data", "DIR", TRAIN | EVALUATE | FEATURES | REPORT | CHECK | LRFIND, TEXT, AT(data), 0,
      "pictures, one folder a class, or arrays x and y in an .npz file"},
-    {"--validation", "DIR", TRAIN | REPORT, TEXT, AT(validation), 0,
+    {"--validation", "DIR", TRAIN | REPORT | CHECK | LRFIND, TEXT, AT(validation), 0,
      "pictures or arrays to validate on"},
-    {"--validation-split", "F", TRAIN | REPORT, FRACTION, AT(validation_split), 0,
+    {"--validation-split", "F", TRAIN | REPORT | CHECK | LRFIND, FRACTION, AT(validation_split), 0,
      "or: validate on this fraction of --data"},
-    {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH, TEXT, AT(weights), 0,
-     ".h5, .weights.h5 or .safetensors"},
+    {"--weights", "FILE", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH | LRFIND, TEXT, AT(weights),
+     0, ".h5, .weights.h5 or .safetensors"},
     {"--out", "DIR", TRAIN | REPORT, TEXT, AT(out), 0, "the run folder (default runs/NAME)"},
-    {"--phase", "NAME", TRAIN | EVALUATE | SUMMARY | BENCH, TEXT, AT(phase), 0,
-     "this phase only; summary: show what it trains"},
+    {"--phase", "NAME", TRAIN | EVALUATE | SUMMARY | BENCH | CHECK | LRFIND, TEXT, AT(phase), 0,
+     "this phase only; summary: show what it trains; lrfind: the first by default"},
     {"--until", "NAME", TRAIN, TEXT, AT(until), 0, "stop after this phase"},
     {"--epochs", "N", TRAIN, INTEGER, AT(epochs), MANY, "epochs of each phase"},
     {"--steps", "N", TRAIN, INTEGER, AT(steps), MANY, "stop after N steps in all"},
-    {"--seed", "N", TRAIN | REPORT, SEED, AT(seed), 0, "of all random numbers (default 0)"},
-    {"--no-shuffle", NULL, TRAIN, NO_FLAG, AT(shuffle), 0, "keep the order of the data"},
+    {"--steps", "N", LRFIND, INTEGER, AT(steps), MANY, "learning rates to try (default 100)"},
+    {"--min-lr", "X", LRFIND, POSITIVE, AT(min_lr), 0, "first learning rate (default 1e-7)"},
+    {"--max-lr", "X", LRFIND, POSITIVE, AT(max_lr), 0, "last learning rate (default 10)"},
+    {"--dry-run", NULL, TRAIN, FLAG, AT(dry_run), 0,
+     "print what training needs of memory, disk and time; keep nothing"},
+    {"--overfit-batch", NULL, TRAIN, FLAG, AT(overfit_batch), 0,
+     "train on the first batch alone and say whether it is learned; keep nothing"},
+    {"--seed", "N", TRAIN | REPORT | CHECK | LRFIND, SEED, AT(seed), 0,
+     "of all random numbers (default 0)"},
+    {"--no-shuffle", NULL, TRAIN | LRFIND, NO_FLAG, AT(shuffle), 0, "keep the order of the data"},
     {"--resume", NULL, TRAIN, FLAG, AT(resume), 0,
      "go on from the newest checkpoint, with its options where none are given"},
     {"--fresh", NULL, TRAIN, FLAG, AT(fresh), 0, "remove the checkpoints of --out and start anew"},
-    {"--checkpoint-every", "MIN", TRAIN, MINUTES, AT(checkpoint_every), 0,
+    {"--checkpoint-every", "MIN", TRAIN, POSITIVE, AT(checkpoint_every), 0,
      "save also within epochs, after so many minutes (default 10)"},
     {"--keep", "N", TRAIN, INTEGER, AT(keep), MANY, "newest checkpoints to keep (default 2)"},
     {"--trace", "FILE.npz", TRAIN, TEXT, AT(trace), 0,
@@ -70,20 +91,23 @@ static const Option options_table[] = {
      "features of the frozen part: auto, off, memory, disk (default: as the phase says)"},
     {"--cache-memory", "MIB", TRAIN, INTEGER, AT(cache_memory), MANY,
      "auto: up to so much in memory (default: half of what is free)"},
-    {"--strict", NULL, TRAIN | EVALUATE | FEATURES, FLAG, AT(strict), 0,
+    {"--strict", NULL, TRAIN | EVALUATE | FEATURES | LRFIND, FLAG, AT(strict), 0,
      "stop at a picture that cannot be read"},
+    {"--strict", NULL, CHECK, FLAG, AT(strict), 0, "exit 4 on warnings too"},
     {"--input", "FILE.npy", PREDICT | BENCH, TEXT, AT(input), 0, "an array of pictures (N,H,W,C)"},
     {"--output", "FILE.npy", PREDICT | FEATURES, TEXT, AT(output), 0,
      "array to write, one row a picture; also -o"},
     {"--top", "K", PREDICT, INTEGER, AT(top), MANY, "classes to print (default 5)"},
-    {"--json", NULL, EVALUATE | PREDICT | BENCH, FLAG, AT(json), 0, "results as JSON"},
+    {"--json", NULL, EVALUATE | PREDICT | BENCH | CHECK | LRFIND, FLAG, AT(json), 0,
+     "results as JSON"},
     {"--batch", "N", BENCH, INTEGER, AT(batch), MANY, "pictures at once"},
     {"--repeat", "N", BENCH, INTEGER, AT(repeat), MANY, "measurements of each (default 10)"},
     {"--layers", NULL, SUMMARY | BENCH, FLAG, AT(layers), 0,
      "summary: the layers of bases too; bench: each kernel"},
-    {"--threads", "N", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH | REPORT, INTEGER, AT(threads),
-     1024, "threads that compute (default: all CPUs)"},
-    {"--quiet", NULL, TRAIN | EVALUATE | FEATURES | REPORT, FLAG, AT(quiet), 0, "show no progress"},
+    {"--threads", "N", TRAIN | EVALUATE | PREDICT | FEATURES | BENCH | REPORT | CHECK | LRFIND,
+     INTEGER, AT(threads), 1024, "threads that compute (default: all CPUs)"},
+    {"--quiet", NULL, TRAIN | EVALUATE | FEATURES | REPORT | CHECK | LRFIND, FLAG, AT(quiet), 0,
+     "show no progress"},
 };
 enum { OPTIONS = sizeof options_table / sizeof *options_table };
 
@@ -123,48 +147,15 @@ static void print_version(const RtModel *model)
     printf("%s, graph %s, by tlc %s\n", model->name, model->hash, model->tlc);
 }
 
-/* ---- Near names ------------------------------------------------------------------------------ */
-
-static int least(int a, int b) { return a < b ? a : b; }
-
-/* Levenshtein's distance; names here are short, longer ones count as far. */
-static int edit_distance(const char *a, const char *b)
-{
-    enum { LONGEST = 64 };
-    size_t length = strlen(b);
-    int row[LONGEST + 1];
-    if (length > LONGEST) return LONGEST;
-    for (size_t j = 0; j <= length; j++) row[j] = (int)j;
-    for (size_t i = 0; a[i]; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i + 1;
-        for (size_t j = 1; j <= length; j++) {
-            int above = row[j];
-            row[j] = least(least(above, row[j - 1]) + 1, diagonal + (a[i] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[length];
-}
-
-/* "did you mean NAME?" for the nearest of names, or `otherwise` if none is near. */
-static const char *suggest(const char *given, const char *const *names, int count,
-                           const char *otherwise)
-{
-    int best = -1, distance = 1 + (int)strlen(given) / 3;
-    for (int i = 0; i < count; i++) {
-        int d = edit_distance(given, names[i]);
-        if (d <= distance) distance = d - 1, best = i;
-    }
-    return best < 0 ? otherwise : rt_format("did you mean %s?", names[best]);
-}
+/* ---- Unknown names ----------------------------------------------------------------------------
+ */
 
 static _Noreturn void die_unknown_command(const char *given)
 {
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i].name;
     rt_die(RT_USAGE,
-           suggest(given, names, COMMANDS, rt_format("%s --help lists commands", rt_program)),
+           rt_suggest(given, names, COMMANDS, rt_format("%s --help lists commands", rt_program)),
            "unknown command \"%s\"", given);
 }
 
@@ -180,8 +171,8 @@ static _Noreturn void die_unknown_option(const char *given, const Command *comma
                    "%s has no option %s", command->name, given);
     }
     rt_die(RT_USAGE,
-           suggest(given, names, count,
-                   rt_format("%s %s --help lists its options", rt_program, command->name)),
+           rt_suggest(given, names, count,
+                      rt_format("%s %s --help lists its options", rt_program, command->name)),
            "%s: unknown option %s", command->name, given);
 }
 
@@ -218,12 +209,12 @@ static double parse_fraction(const Option *option, const char *text)
     return value;
 }
 
-static double parse_minutes(const Option *option, const char *text)
+static double parse_positive(const Option *option, const char *text)
 {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end || !(value > 0 && value <= MANY))
-        rt_die(RT_USAGE, NULL, "%s %s: must be a number of minutes above 0", option->name, text);
+    if (end == text || *end || !(value > 0 && value <= 1e30))
+        rt_die(RT_USAGE, NULL, "%s %s: must be a number above 0", option->name, text);
     return value;
 }
 
@@ -243,8 +234,8 @@ static void set_option(RtOptions *options, const Option *option, const char *val
     case FRACTION:
         *(double *)place = parse_fraction(option, value);
         break;
-    case MINUTES:
-        *(double *)place = parse_minutes(option, value);
+    case POSITIVE:
+        *(double *)place = parse_positive(option, value);
         break;
     case FLAG:
         *(bool *)place = true;
@@ -298,7 +289,7 @@ static void check_phase(const RtModel *model, const char *option, const char *na
         names[i] = model->phases[i].name;
         all = rt_format("%s %s", all, names[i]); /* the program ends here: nothing is freed */
     }
-    rt_die(RT_USAGE, suggest(name, names, model->phase_count, all),
+    rt_die(RT_USAGE, rt_suggest(name, names, model->phase_count, all),
            "%s %s: the model has no such phase", option, name);
 }
 
@@ -320,7 +311,7 @@ static bool is_word_of(const char *words, const char *word)
 
 static void check_options(const RtModel *model, const RtOptions *options, const Command *command)
 {
-    if ((command->bit & (TRAIN | EVALUATE | REPORT)) && model->phase_count == 0)
+    if ((command->bit & (TRAIN | EVALUATE | REPORT | LRFIND)) && model->phase_count == 0)
         rt_die(RT_USAGE, "add \"phases\" to the model's JSON, with an optimizer and a loss",
                "%s: the model has no phases: it can predict, but neither train nor evaluate",
                command->name);
@@ -335,7 +326,8 @@ static void check_options(const RtModel *model, const RtOptions *options, const 
         check_predict(options);
     else if (options->image_count)
         rt_die(RT_USAGE, NULL, "%s: unexpected argument \"%s\"", command->name, options->images[0]);
-    if ((command->bit & (TRAIN | EVALUATE | FEATURES)) && !options->data && !options->resume)
+    if ((command->bit & (TRAIN | EVALUATE | FEATURES | CHECK | LRFIND)) && !options->data &&
+        !options->resume)
         rt_die(RT_USAGE, "a folder with one folder of pictures a class, or an .npz file",
                "%s needs --data DIR", command->name);
     if (command->bit == FEATURES && !options->output)
@@ -344,6 +336,8 @@ static void check_options(const RtModel *model, const RtOptions *options, const 
         rt_die(RT_USAGE, NULL, "--cache %s: must be auto, off, memory or disk", options->cache);
     if (options->validation && options->validation_split > 0)
         rt_die(RT_USAGE, NULL, "either --validation or --validation-split, not both");
+    if (options->dry_run && options->overfit_batch)
+        rt_die(RT_USAGE, NULL, "either --dry-run or --overfit-batch, not both");
 }
 
 static const Command *find_command(const char *name)
@@ -361,10 +355,24 @@ static const struct {
     const char *name;
     bool kept;
 } loose[] = {
-    {"--data", true},    {"--validation", true}, {"--epochs", true},           {"--until", true},
-    {"--strict", true},  {"--keep", true},       {"--checkpoint-every", true}, {"--steps", false},
-    {"--out", false},    {"--threads", false},   {"--quiet", false},           {"--trace", false},
-    {"--resume", false}, {"--fresh", false},
+    {"--data", true},
+    {"--validation", true},
+    {"--epochs", true},
+    {"--until", true},
+    {"--strict", true},
+    {"--keep", true},
+    {"--checkpoint-every", true},
+    {"--steps", false},
+    {"--out", false},
+    {"--threads", false},
+    {"--quiet", false},
+    {"--trace", false},
+    {"--resume", false},
+    {"--fresh", false},
+    {"--cache", true},
+    {"--cache-memory", true},
+    {"--dry-run", false},
+    {"--overfit-batch", false},
 };
 enum { LOOSE = sizeof loose / sizeof *loose };
 
@@ -397,7 +405,7 @@ static char *option_text(const RtOptions *options, const Option *option)
         if (*(const uint64_t *)place == 0) return NULL;
         return rt_format("%llu", (unsigned long long)*(const uint64_t *)place);
     case FRACTION:
-    case MINUTES:
+    case POSITIVE:
         return *(const double *)place != 0 ? rt_format("%.17g", *(const double *)place) : NULL;
     case FLAG:
     case NO_FLAG:

@@ -210,6 +210,7 @@ void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *
     choose_kernels(session);
     session->run.seed = options->seed;
     session->run.read_only = strcmp(options->command, "train") != 0 &&
+                             strcmp(options->command, "lrfind") != 0 &&
                              (strcmp(options->command, "bench") != 0 || !model->phase_count);
     rt_run_open(&session->run, model, options->threads);
     session->room = session->run.arena + model->batch_offset;

@@ -56,6 +56,24 @@ static void test_predict(void **state)
     free(o.images);
 }
 
+static void test_trying_out(void **state)
+{
+    (void)state;
+    RtOptions o = parse("train --data d --dry-run");
+    assert_true(o.dry_run && !o.overfit_batch);
+    free(o.images);
+    o = parse("train --data d --overfit-batch --steps 9");
+    assert_true(o.overfit_batch && o.steps == 9);
+    free(o.images);
+    o = parse("lrfind --data d --min-lr 1e-5 --max-lr=0.5 --steps 50 --phase head --json");
+    assert_true(o.min_lr == 1e-5 && o.max_lr == 0.5 && o.steps == 50 && o.json);
+    free(o.images);
+    o = parse("check --data d --validation v --strict --json --threads 3");
+    assert_true(o.strict && o.json && o.threads == 3);
+    assert_string_equal(o.validation, "v");
+    free(o.images);
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -85,6 +103,11 @@ static void test_mistakes(void **state)
         {"train --data d --until head --phase head", "either --phase or --until, not both"},
         {"train --resume --fresh", "either --resume or --fresh, not both"},
         {"train --data d cat.jpg", "train: unexpected argument \"cat.jpg\""},
+        {"train --data d --dry-run --overfit-batch", "not both"},
+        {"check", "check needs --data DIR"},
+        {"check --data d --epochs 3", "check has no option --epochs"},
+        {"lrfind --data d --min-lr 0", "--min-lr 0: must be a number above 0"},
+        {"lrfind --data d --max-lr nan", "must be a number above 0"},
         {"predict", "predict: no picture given"},
         {"predict a.jpg --input x.npy", "either pictures or --input"},
         {"features --data d", "features needs -o FILE.npy"},
@@ -139,9 +162,13 @@ int main(void)
 {
     scratch("");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train),   cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_predict), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_help),    cmocka_unit_test(test_model_without_phases),
+        cmocka_unit_test(test_train),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_trying_out),
+        cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_model_without_phases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,33 @@
+/* tryout.h: a training that keeps nothing, which `train --dry-run`, `train --overfit-batch` and
+ * `lrfind` have in common: the data, the weights and the steps are those of train; no file is
+ * written, and the weights go with the program. */
+#ifndef RT_TRYOUT_H
+#define RT_TRYOUT_H
+
+#include "internal.h"
+
+typedef struct {
+    RtSession *session;
+    RtData *data, *validation; /* validation: NULL if there is none */
+    uint64_t *order;           /* (pictures) */
+
+    /* Of the phase under way. */
+    const RtPhase *phase;
+    RtLoader *loader;
+    uint32_t round; /* times that the data were begun */
+} RtTryout;
+
+/* Opens data and weights as train does, and with the same refusals. */
+void rt_tryout_open(RtTryout *tryout, RtSession *session);
+void rt_tryout_close(RtTryout *tryout);
+bool rt_tryout_chosen(const RtTryout *tryout, const RtPhase *phase); /* by --phase */
+const RtPhase *rt_tryout_first(const RtTryout *tryout);              /* of the chosen phases */
+/* A phase as at its start: an optimizer without memory, its learning rate. */
+void rt_tryout_begin(RtTryout *tryout, const RtPhase *phase);
+void rt_tryout_end(RtTryout *tryout);
+/* Begins the data anew, in the order of the next epoch. */
+void rt_tryout_start(RtTryout *tryout);
+/* A training step; its loss, with regularization, from before the update. */
+double rt_tryout_step(RtTryout *tryout, const RtBatch *batch);
+
+#endif
