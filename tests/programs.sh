@@ -185,7 +185,7 @@ shows bench_programs out 'infer' 'train all' 'train head' 'peak memory'
 ok version ./small --version
 shows version_hash out "graph $(hash small), by tlc"
 ok help ./small --help
-for command in train evaluate predict features summary bench; do
+for command in train check lrfind evaluate predict features summary bench; do
     ok help_$command ./small $command --help
 done
 ok phase ./small train --data data --phase head --epochs 1 --out phase
