@@ -431,8 +431,7 @@ bool rt_option_is_loose(const char *name);
 /* For --resume: takes those that were not given from a checkpoint's metadata ("option:--seed"). */
 void rt_options_restore(const RtModel *model, RtOptions *options, const RtTensors *file);
 
-/* suggest.c: "did you mean NAME?" for the nearest of names, or `otherwise` if none is near; valid
- * until the next call. */
+/* suggest.c: "did you mean NAME?" for the nearest of names (malloc'ed), or `otherwise`. */
 const char *rt_suggest(const char *given, const char *const *names, int count,
                        const char *otherwise);
 
