@@ -5,6 +5,7 @@
 #define $X 37, 37, 3, 3, 0, 0, 37, 37, 1, 4107
 #define $Y 37, 37, 3, 3, 1, 1, 39, 39, 1, 4563
 #define $stream 1
+#define $random 1
 #define $horizontal 1
 #define $vertical 0
 #define $map rotation
@@ -40,6 +41,28 @@ KERNEL($name)
         else
             memcpy(to, from, (size_t)YW * YV * sizeof(real));
     }
+}
+
+//% crop
+KERNEL($name)
+{
+    SHAPE(X, $X);
+    SHAPE(Y, $Y);
+    enum { BAND = 16, BANDS = (YH + BAND - 1) / BAND };
+    const int plane = task / BANDS, n = plane / YB, block = plane % YB;
+    const int first = task % BANDS * BAND, end = first + BAND < YH ? first + BAND : YH;
+    int top = (XH - YH) / 2, left = (XW - YW) / 2;
+    real *y = call->out[0];
+    if ($random) {
+        uint32_t words[4];
+        rt_random4(call->run, $stream, call->run->sample[call->first + n], 0, words);
+        top = (int)(rt_unit(words[0]) * (XH - YH + 1));
+        left = (int)(rt_unit(words[1]) * (XW - YW + 1));
+    }
+    zero_halo(y + (size_t)plane * YPLANE, first, end, YH, YW, YV, YT, YL, YHP, YWP);
+    for (int h = first; h < end; h++)
+        memcpy(AT(Y, y, n, block, h, 0), AT(X, (const real *)call->in[0], n, block, h + top, left),
+               (size_t)YW * YV * sizeof(real));
 }
 
 //% affine_maps

@@ -1,8 +1,10 @@
-/* augment.c: random changes of pictures while training: flips, affine maps, contrast, brightness.
+/* augment.c: random changes of pictures while training: flips, affine maps, crops, contrast,
+ * brightness.
  *
  * As in Keras 3 on TensorFlow, but for the random numbers themselves: one draw a picture and layer.
- * RandomContrast's single factor f means U(1 - f, 1 + f), as Keras documents it (some Keras 3
- * versions draw from U(1, 1 + f) instead). */
+ * RandomContrast's single factor f means U(1, 1 + f), as in Keras 3.15, whose documentation says
+ * U(1 - f, 1 + f); [f, f] means that. Keras's RandomCrop draws one place for all pictures of a
+ * batch, and hands on the whole picture when it predicts. */
 #include <string.h>
 
 #include "tlc.h"
@@ -156,6 +158,42 @@ const Op op_random_translation = {
     .emit = emit_translation,
 };
 
+/* ---- RandomCrop ------------------------------------------------------------------------------ */
+
+static const Attr crop_attrs[] = {
+    {.name = "height", .type = ATTR_INT, .flags = ATTR_REQUIRED, .lo = 1, .hi = 65536,
+     .doc = "of the part that is taken; at most that of the picture"},
+    {.name = "width", .type = ATTR_INT, .flags = ATTR_REQUIRED, .lo = 1, .hi = 65536,
+     .doc = "likewise"},
+    {0},
+};
+
+static void infer_crop(Node *n)
+{
+    need_pictures(n);
+    const Tensor *x = n->in[0];
+    const int64_t height = attr_int(n, "height"), width = attr_int(n, "width");
+    if (height > height_of(x) || width > width_of(x))
+        error_node(n, "a larger input, or a smaller part", "%dx%d is more than its input has",
+                   (int)height, (int)width);
+    set_picture(n, height, width, channels_of(x));
+}
+
+static void emit_crop(Emit *e, const Node *n)
+{
+    set(e, "$random", "%d", e->g->kind == PROGRAM_TRAIN);
+    emit_augment(e, n, "crop", band_tasks(n->out[0]));
+}
+
+const Op op_random_crop = {
+    .name = "RandomCrop",
+    .doc = "While training, takes a part of each picture at a random place; else from its middle.",
+    .attrs = crop_attrs,
+    .flags = OP_LAYER | OP_NO_GRAD | OP_RANDOM,
+    .infer = infer_crop,
+    .emit = emit_crop,
+};
+
 /* ---- RandomContrast, RandomBrightness -------------------------------------------------------- */
 
 #define VALUE_RANGE_ATTR                                                                           \
@@ -164,7 +202,8 @@ const Op op_random_translation = {
 
 static const Attr contrast_attrs[] = {
     {.name = "factor", .type = ATTR_RANGE, .flags = ATTR_REQUIRED, .lo = 0, .hi = 1,
-     .doc = "[lower, upper]: contrast is scaled by 1 - lower to 1 + upper; one number for both"},
+     .doc = "[lower, upper]: contrast is scaled by 1 - lower to 1 + upper; one number is upper, "
+            "and lower is 0"},
     VALUE_RANGE_ATTR,
     {0},
 };
@@ -172,8 +211,7 @@ static const Attr contrast_attrs[] = {
 static void emit_contrast(Emit *e, const Node *n)
 {
     const double *factor = attr(n, "factor")->f;
-    const double lower = factor[0] < 0 ? -factor[0] : factor[0]; /* 0.2 is read as [-0.2, 0.2] */
-    set_range(e, "$factor", (const double[]){1 - lower, 1 + factor[1]});
+    set_range(e, "$factor", (const double[]){1 - factor[0], 1 + factor[1]});
     set_range(e, "$limits", attr(n, "value_range")->f);
     emit_augment(e, n, "contrast", plane_tasks(n->out[0]));
 }
