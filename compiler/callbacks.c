@@ -185,7 +185,7 @@ static Names logs_of(const Phase *phase, bool validation)
     Names logs = {0};
     append(&logs.names, &logs.count, "loss");
     for (int i = 0; i < phase->metric_count; i++)
-        append(&logs.names, &logs.count, (char *)phase->metrics[i]);
+        append(&logs.names, &logs.count, (char *)phase->metrics[i]->name);
     for (int i = 0, count = logs.count; validation && i < count; i++)
         append(&logs.names, &logs.count, format("val_%s", logs.names[i]));
     return logs;

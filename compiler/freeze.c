@@ -1,5 +1,6 @@
-/* freeze.c: which layers a phase leaves alone, by the patterns that it lists. Keras's meaning: a
- * frozen layer's weights do not change; frozen Dropout drops as before. */
+/* freeze.c: which layers a phase leaves alone, and how fast it trains the others, by the patterns
+ * that it lists. Keras's meaning: a frozen layer's weights do not change; frozen Dropout drops as
+ * before. */
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,30 +71,31 @@ static int list_base(const Model *model, const char *name, Layer ***layers)
     return count;
 }
 
-static void freeze(Phase *phase, const Layer *layer)
+/* `found` has a flag for each layer of the model. */
+static void take(bool *found, const Layer *layer)
 {
-    if (layer) phase->frozen[layer->index] = true;
+    if (layer) found[layer->index] = true;
 }
 
-static void freeze_index(Phase *phase, const char *name, int64_t index, Layer **layers, int count,
-                         const char *path)
+static void take_index(bool *found, const char *name, int64_t index, Layer **layers, int count,
+                       const char *path)
 {
     if (index < 0) index += count;
     if (index < 0 || index >= count)
         error_model(path, NULL, "index out of range: %s has %d layers%s", name, count,
                     layers[0] ? "" : ", its InputLayer counted");
-    freeze(phase, layers[index]);
+    take(found, layers[index]);
 }
 
-static void freeze_slice(Phase *phase, const char *name, Slice *slice, Layer **layers, int count,
-                         const char *path)
+static void take_slice(bool *found, const char *name, Slice *slice, Layer **layers, int count,
+                       const char *path)
 {
     if (slice->value[2] == 0) error_model(path, NULL, "a slice's step must not be 0");
     clip_slice(slice, count);
     int64_t stop = slice->value[1], step = slice->value[2];
     bool any = false;
     for (int64_t i = slice->value[0]; step > 0 ? i < stop : i > stop; i += step, any = true)
-        freeze(phase, layers[i]);
+        take(found, layers[i]);
     if (!any)
         error_model(path, NULL, "the slice takes none of the %d layers of %s%s", count, name,
                     layers[0] ? "" : ", its InputLayer counted");
@@ -101,7 +103,7 @@ static void freeze_slice(Phase *phase, const char *name, Slice *slice, Layer **l
 
 /* Patterns "base" and "base[slice]". Returns false if the pattern is none of these or takes
  * nothing. */
-static bool freeze_base(const Model *model, Phase *phase, const char *pattern, const char *path)
+static bool take_base(const Model *model, bool *found, const char *pattern, const char *path)
 {
     Slice slice = {.is_index = false, .value = {0, 0, 1}};
     Layer **layers = NULL;
@@ -113,14 +115,14 @@ static bool freeze_base(const Model *model, Phase *phase, const char *pattern, c
         error_model(path, "such as vgg16[:7], vgg16[:-4], vgg16[1::2], vgg16[3]",
                     "\"%s\" is not a Python slice of %s", pattern + length, name);
     if (slice.is_index)
-        freeze_index(phase, name, slice.value[0], layers, count, path);
+        take_index(found, name, slice.value[0], layers, count, path);
     else
-        freeze_slice(phase, name, &slice, layers, count, path);
+        take_slice(found, name, &slice, layers, count, path);
     return true;
 }
 
 /* Layer names, with or without wildcards. A wildcard may also take a base by its name. */
-static bool freeze_names(const Model *model, Phase *phase, const char *pattern)
+static bool take_names(const Model *model, bool *found, const char *pattern)
 {
     bool any = false;
     for (int i = 0; i < model->layer_count; i++) {
@@ -128,7 +130,7 @@ static bool freeze_names(const Model *model, Phase *phase, const char *pattern)
         if (fnmatch(pattern, layer->name, FNM_NOESCAPE) &&
             !(layer->base && !fnmatch(pattern, layer->base->name, FNM_NOESCAPE)))
             continue;
-        freeze(phase, layer);
+        take(found, layer);
         any = true;
     }
     return any;
@@ -168,18 +170,55 @@ static const char *near_names(const Model *model, const char *pattern)
     return text.data;
 }
 
-void resolve_freeze(const Model *model, Phase *phase)
+static void match(const Model *model, const char *pattern, const char *path, bool *found)
+{
+    if (strlen(pattern) > MOST_PATTERN)
+        error_model(path, NULL, "a pattern may have %d characters", MOST_PATTERN);
+    if (!take_base(model, found, pattern, path) && !take_names(model, found, pattern))
+        error_model(path, format("the nearest names are %s", near_names(model, pattern)),
+                    "\"%s\" matches no layer", pattern);
+}
+
+static void match_all(const Model *model, const Phase *phase, const char *key,
+                      const char *const *patterns, int count, bool *found)
+{
+    for (int i = 0; i < count; i++)
+        match(model, patterns[i], format("%s.%s[%d]", phase->path, key, i), found);
+}
+
+/* Of the patterns that match a layer the last one counts. */
+static void read_rates(const Model *model, Phase *phase, const Json *multipliers)
+{
+    const char *all = format("%s.learning_rate_multipliers", phase->path);
+    for (int i = 0; i < model->layer_count; i++) phase->rates[i] = 1;
+    if (!multipliers) return;
+    if (!json_is_object(multipliers))
+        error_model(all, NULL, "must be an object such as {\"block5_*\": 0.1}, but is %s",
+                    json_kind(multipliers));
+    for (const Json *item = json_first(multipliers); item; item = json_next(item)) {
+        const char *path = format("%s.%s", all, json_key(item));
+        bool *found = alloc((size_t)model->layer_count, sizeof *found);
+        double factor;
+        if (!json_number(item, &factor))
+            error_model(path, NULL, "must be a number, but is %s", json_kind(item));
+        if (!(factor >= 0 && factor <= 1e6))
+            error_model(path, NULL, "%s is out of range: must be between 0 and 1000000",
+                        number_text(factor));
+        match(model, json_key(item), path, found);
+        for (int l = 0; l < model->layer_count; l++)
+            if (found[l]) phase->rates[l] = factor;
+    }
+}
+
+void resolve_freeze(const Model *model, Phase *phase, const Json *multipliers)
 {
     phase->frozen = alloc((size_t)model->layer_count, sizeof *phase->frozen);
-    for (int i = 0; i < phase->freeze_count; i++) {
-        const char *pattern = phase->freeze[i], *path = format("%s.freeze[%d]", phase->path, i);
-        if (strlen(pattern) > MOST_PATTERN)
-            error_model(path, NULL, "a pattern may have %d characters", MOST_PATTERN);
-        bool any = freeze_base(model, phase, pattern, path) || freeze_names(model, phase, pattern);
-        if (!any)
-            error_model(path, format("the nearest names are %s", near_names(model, pattern)),
-                        "\"%s\" matches no layer", pattern);
-    }
+    phase->rates = alloc((size_t)model->layer_count, sizeof *phase->rates);
+    match_all(model, phase, "train", phase->train, phase->train_count, phase->frozen);
+    for (int i = 0; phase->train_count && i < model->layer_count; i++)
+        phase->frozen[i] = !phase->frozen[i];
+    match_all(model, phase, "freeze", phase->freeze, phase->freeze_count, phase->frozen);
+    read_rates(model, phase, multipliers);
 }
 
 void check_trainable(const Model *model)
@@ -191,7 +230,9 @@ void check_trainable(const Model *model)
             any = any || !phase->frozen[model->weights[i]->layer->index];
         if (!any)
             error_model(phase->path,
-                        model->weight_count ? "leave a layer with weights out of \"freeze\"" : NULL,
+                        !model->weight_count ? NULL
+                        : phase->train_count ? "name a layer with weights in \"train\""
+                                             : "leave a layer with weights out of \"freeze\"",
                         model->weight_count ? "nothing is left to train: all layers with weights "
                                               "are frozen"
                                             : "nothing to train: the model has no weights");

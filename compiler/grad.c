@@ -129,5 +129,6 @@ void add_gradients(Graph *g)
             add_updates(g, n, i);
         }
     }
+    finish_updates(g);
     remove_dead(g);
 }

@@ -38,6 +38,8 @@ const Attr phase_attrs[] = {
     {"augment_variants", ATTR_INT, 0, "0", 0, 1000, NULL,
      "random variants of a picture in the frozen part; epoch e shows number e mod this; 0: "
      "new ones each epoch, which cannot be kept"},
+    {"sampling", ATTR_CHOICE, 0, "\"all\"", 0, 0, "all balanced",
+     "an epoch takes every picture once, or draws the same number from each class"},
     {0},
 };
 
@@ -207,7 +209,7 @@ static void read_layer(Model *model, const Json *object, const char *path)
 }
 
 /* The items of the array at `key`: at most `most`, at least one unless it may be left out. */
-static const Json *read_array(const Json *object, const char *key, const char *path, int most)
+const Json *read_array(const Json *object, const char *key, const char *path, int most)
 {
     const Json *array = json_get(object, key);
     if (!array) return NULL;
@@ -256,14 +258,14 @@ static void read_input(Model *model, const Json *root)
 
 /* ---- Phases ---------------------------------------------------------------------------------- */
 
-static bool is_kind(const char *text, const char *type, const char *name)
+bool is_kind(const char *word, const char *type, const char *name)
 {
-    return !strcasecmp(text, type) || !strcasecmp(text, name);
+    return !strcasecmp(word, type) || !strcasecmp(word, name);
 }
 
 /* "adam" or {"type": "Adam", …}: the word that tells the kind; *object is NULL for the short form.
  */
-static const char *read_kind(const Json *json, const char *path, const Json **object)
+const char *read_kind(const Json *json, const char *path, const Json **object)
 {
     *object = json_is_object(json) ? json : NULL;
     if (json_string(json)) return json_string(json);
@@ -318,6 +320,7 @@ static void read_optimizer(const Model *model, Phase *phase, const Json *json)
     phase->continues =
         find_value(phase->optimizer->attrs, phase->optimizer_values, "continue")->i[0] != 0;
     if (phase->continues) check_continues(model, phase, format("%s.continue", path));
+    check_optimizer(phase, path);
 }
 
 static void read_loss(Phase *phase, const Json *json)
@@ -352,17 +355,6 @@ static int read_strings(const Json *object, const char *key, const char *path,
     return count;
 }
 
-static void read_metrics(Phase *phase, const Json *object)
-{
-    phase->metric_count = read_strings(object, "metrics", phase->path, &phase->metrics);
-    for (int i = 0; i < phase->metric_count; i++) {
-        const char *path = format("%s.metrics[%d]", phase->path, i), *metric = phase->metrics[i];
-        if (strcmp(metric, "accuracy") && strcmp(metric, "acc"))
-            error_model(path, "metrics are accuracy, acc", "unknown metric \"%.80s\"", metric);
-        if (i > 0) error_model(path, NULL, "the same metric again");
-    }
-}
-
 /* What the numbers of a training depend on: so that one goes on only with what it began with. Where
  * features are kept matters only if they are rounded there. */
 static const char *make_recipe(const Json *object, bool half_features)
@@ -380,7 +372,9 @@ static void read_phase(Model *model, const Json *object, const char *path)
     if (!json_is_object(object))
         error_model(path, NULL, "must be an object, but is %s", json_kind(object));
     Value *values =
-        read_attrs(object, phase_attrs, path, "freeze optimizer loss metrics callbacks");
+        read_attrs(object, phase_attrs, path,
+                   "freeze train learning_rate_multipliers optimizer loss metrics class_weight "
+                   "callbacks");
     Phase *phase = alloc(1, sizeof *phase);
     phase->name = find_value(phase_attrs, values, "name")->s;
     phase->path = path;
@@ -390,6 +384,7 @@ static void read_phase(Model *model, const Json *object, const char *path)
     phase->cache = find_value(phase_attrs, values, "cache")->s;
     phase->half_features = !strcmp(find_value(phase_attrs, values, "cache_type")->s, "float16");
     phase->variants = find_value(phase_attrs, values, "augment_variants")->i[0];
+    phase->balanced_sampling = !strcmp(find_value(phase_attrs, values, "sampling")->s, "balanced");
     for (int i = 0; i < model->phase_count; i++)
         if (!strcmp(model->phases[i]->name, phase->name))
             error_model(format("%s.name", path), NULL, "the name \"%s\" stands for %s already",
@@ -398,10 +393,12 @@ static void read_phase(Model *model, const Json *object, const char *path)
     read_loss(phase, json_get(object, "loss"));
     read_metrics(phase, object);
     read_callbacks(phase, json_get(object, "callbacks"));
+    read_class_weight(phase, object);
     phase->freeze_count = read_strings(object, "freeze", path, &phase->freeze);
+    phase->train_count = read_strings(object, "train", path, &phase->train);
     phase->recipe = make_recipe(object, phase->half_features);
     append(&model->phases, &model->phase_count, phase);
-    resolve_freeze(model, phase);
+    resolve_freeze(model, phase, json_get(object, "learning_rate_multipliers"));
 }
 
 /* ---- Precision ------------------------------------------------------------------------------- */
@@ -443,4 +440,6 @@ void check_shapes(Model *model)
 {
     finish_bases(model);
     check_trainable(model);
+    check_metrics(model);
+    check_classes(model);
 }

@@ -158,6 +158,7 @@ static void add_layer_definitions(Text *text, Text *types)
 static void add_kind_definitions(Text *text)
 {
     Text losses = {0}, optimizers = {0}, loss_names = {0}, optimizer_names = {0};
+    Text metrics = {0}, metric_names = {0};
     for (const LossKind *kind = loss_kinds; kind->type; kind++) {
         add_definition(text, kind->type, kind->doc, kind->attrs, spellings(kind->type, kind->name),
                        "");
@@ -171,6 +172,15 @@ static void add_kind_definitions(Text *text)
         add_text(&optimizer_names, "%s%s %s", optimizer_names.length ? " " : "", kind->name,
                  kind->type);
     }
+    for (const MetricKind *kind = metric_kinds; kind->type; kind++) {
+        add_definition(text, kind->type, kind->doc, kind->attrs, spellings(kind->type, kind->name),
+                       "");
+        add_text(&metrics, ", {\"$ref\": \"#/$defs/%s\"}", kind->type);
+        add_text(&metric_names, "%s%s %s", metric_names.length ? " " : "acc ", kind->name,
+                 kind->type);
+    }
+    add_text(text, ",\n    \"metric\": {\"anyOf\": [%s%s]}", choice_schema(metric_names.data),
+             metrics.data);
     add_text(text, ",\n    \"loss\": {\"anyOf\": [%s%s]}", choice_schema(loss_names.data),
              losses.data);
     add_text(&optimizer_names, " continue");
@@ -204,13 +214,26 @@ static void add_phase_definition(Text *text)
                    "        \"loss\": {\"$ref\": \"#/$defs/loss\"},\n"
                    "        \"optimizer\": {\"default\": \"rmsprop\", \"$ref\": "
                    "\"#/$defs/optimizer\"},\n"
-                   "        \"metrics\": {\"default\": [], \"type\": \"array\", \"maxItems\": 1, "
-                   "\"items\": {\"enum\": [\"accuracy\", \"acc\"]}},\n"
+                   "        \"metrics\": {\"description\": \"What is shown beside the loss.\", "
+                   "\"default\": [], \"type\": \"array\", \"maxItems\": 14, "
+                   "\"items\": {\"$ref\": \"#/$defs/metric\"}},\n"
                    "        \"callbacks\": {\"default\": [], \"type\": \"array\", \"items\": "
                    "{\"$ref\": \"#/$defs/callback\"}},\n"
                    "        \"freeze\": {\"description\": \"What does not change: layer names, "
                    "globs, a base, a base with a Python slice.\", \"default\": [], "
-                   "\"type\": \"array\", \"items\": {\"type\": \"string\", \"minLength\": 1}}");
+                   "\"type\": \"array\", \"items\": {\"type\": \"string\", \"minLength\": 1}},\n"
+                   "        \"train\": {\"description\": \"What alone changes, by the same "
+                   "patterns; freeze then takes away from it.\", \"type\": \"array\", "
+                   "\"items\": {\"type\": \"string\", \"minLength\": 1}},\n"
+                   "        \"learning_rate_multipliers\": {\"description\": \"Factors of the "
+                   "learning rate by the same patterns; the last one that matches counts.\", "
+                   "\"type\": \"object\", \"additionalProperties\": {\"type\": \"number\", "
+                   "\"minimum\": 0, \"maximum\": 1000000}},\n"
+                   "        \"class_weight\": {\"description\": \"Factors of the losses by "
+                   "class: name or number; balanced: in inverse proportion to the pictures of the "
+                   "class.\", \"anyOf\": [{\"type\": \"null\"}, {\"const\": \"balanced\"}, "
+                   "{\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": "
+                   "{\"type\": \"number\", \"minimum\": 0}}]}");
     for (const Attr *attr = phase_attrs; attr->name; attr++) add_property(text, attr, "        ");
     add_text(text, "\n      },\n      ");
     add_required(text, phase_attrs, "\"loss\"");
@@ -351,6 +374,11 @@ void print_format_tables(FILE *out)
     }
     fprintf(out, "## Losses\n\n");
     for (const LossKind *kind = loss_kinds; kind->type; kind++) {
+        fprintf(out, "### %s, `\"%s\"`\n\n%s\n\n", kind->type, kind->name, kind->doc);
+        print_rows(out, kind->attrs);
+    }
+    fprintf(out, "## Metrics\n\n");
+    for (const MetricKind *kind = metric_kinds; kind->type; kind++) {
         fprintf(out, "### %s, `\"%s\"`\n\n%s\n\n", kind->type, kind->name, kind->doc);
         print_rows(out, kind->attrs);
     }

@@ -169,9 +169,9 @@ static void emit_phase_lists(Emit *e, const Phase *p)
     add_text(&e->out, "\nstatic const unsigned char trainable_%s[] = {", p->name);
     for (int i = 0; i < m->weight_count; i++)
         add_text(&e->out, "%s%d", i ? ", " : "", !p->frozen[m->weights[i]->layer->index]);
-    add_text(&e->out, "};\nstatic const char *const metrics_%s[] = {", p->name);
-    for (int i = 0; i < p->metric_count; i++) add_text(&e->out, "%s, ", c_string(p->metrics[i]));
-    add_text(&e->out, "NULL};\n");
+    add_text(&e->out, "};\n");
+    emit_metrics(e, p);
+    emit_class_weights(e, p);
     emit_cut(e, program(m, PROGRAM_TRAIN, p));
     emit_cut(e, program(m, PROGRAM_EVALUATE, p));
     if (p->slot_count == 0) return;
@@ -219,7 +219,16 @@ static void emit_phase(Emit *e, const Phase *p)
              ".loss_name = %s,\n",
              c_string(name), (int)p->batch, (int)p->epochs, c_string(p->optimizer->type),
              p->continues, rate->f[0], p->loss->enumerator, c_string(p->loss->name));
-    add_text(&e->out, "     .metrics = metrics_%s,\n     .trainable = trainable_%s,\n", name, name);
+    if (p->metric_count > 0)
+        add_text(&e->out, "     .metrics = metrics_%s,\n     .metric_count = %d,\n", name,
+                 p->metric_count);
+    add_text(&e->out, "     .trainable = trainable_%s,\n", name);
+    if (p->weighs_classes) add_text(&e->out, "     .weighs_classes = 1,\n");
+    if (p->class_weight_count > 0)
+        add_text(&e->out,
+                 "     .class_weights = class_weights_%s,\n     .class_weight_count = %d,\n", name,
+                 p->class_weight_count);
+    if (p->balanced_sampling) add_text(&e->out, "     .balanced_sampling = 1,\n");
     if (p->slot_count > 0)
         add_text(&e->out, "     .slots = slots_%s,\n     .slot_count = %d,\n", name, p->slot_count);
     add_text(

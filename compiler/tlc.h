@@ -22,7 +22,7 @@
 /* ISA levels that a kernel may have a body of its own for; as RtLevel. */
 enum { LEVEL_AVX512_BF16 = 3, LEVEL_AMX, LEVEL_COUNT };
 
-enum { MAX_RANK = 4, MAX_IN = 8, MAX_OUT = 4, MAX_SLOTS = 3, LANES = 16 };
+enum { MAX_RANK = 4, MAX_IN = 8, MAX_OUT = 4, MAX_SLOTS = 4, LANES = 16 };
 
 typedef struct Op Op;
 typedef struct Attr Attr;
@@ -188,10 +188,35 @@ struct Callback {
     const char *path; /* phases[0].callbacks[1] */
 };
 
-extern const ScheduleKind schedule_kinds[];   /* end with type NULL */
-extern const CallbackKind callback_kinds[];   /* likewise */
+extern const ScheduleKind schedule_kinds[]; /* end with type NULL */
+extern const CallbackKind callback_kinds[]; /* likewise */
+/* What labels a metric can be taken of. */
+typedef enum {
+    LABELS_ANY,
+    LABELS_EACH,    /* a number for each output: 0 and 1, one-hot */
+    LABELS_NUMBERS, /* class numbers */
+} LabelKind;
+
+typedef struct {
+    const char *type;       /* "AUC" */
+    const char *name;       /* "auc" */
+    const char *enumerator; /* "RT_AUC"; NULL: shapes decide which other kind it is */
+    const Attr *attrs;
+    LabelKind labels;
+    const char *doc;
+} MetricKind;
+
+typedef struct {
+    const char *name; /* under which it is shown */
+    const char *path; /* phases[0].metrics[1] */
+    const MetricKind *kind;
+    Value *values;
+    bool is_counted; /* its name is numbered among others of its kind */
+} Metric;
+
 extern const LossKind loss_kinds[];           /* end with type NULL */
 extern const OptimizerKind optimizer_kinds[]; /* likewise */
+extern const MetricKind metric_kinds[];       /* likewise */
 
 struct Slot {
     const char *name; /* "velocity" */
@@ -200,6 +225,11 @@ struct Slot {
     Phase *phase;
     size_t offset;
 };
+
+typedef struct {
+    const char *class; /* its name in the data, or its number */
+    double weight;
+} ClassWeight;
 
 struct Phase {
     const char *name;
@@ -212,13 +242,20 @@ struct Phase {
     Value *optimizer_values;
     bool continues;     /* with the slots of the phase before */
     const char *recipe; /* what the JSON says but for name and epochs */
-    const char **metrics; /* as written */
+    Metric **metrics;
     int metric_count;
     Callback **callbacks;
     int callback_count;
     const char **freeze;
     int freeze_count;
-    bool *frozen; /* for each of model->layers */
+    const char **train;
+    int train_count;
+    bool weighs_classes;         /* "class_weight" is given */
+    bool balanced_sampling;      /* "sampling": "balanced" */
+    ClassWeight **class_weights; /* none: "balanced" */
+    int class_weight_count;
+    bool *frozen;  /* for each of model->layers */
+    double *rates; /* likewise: factors of the learning rate */
     Slot *slots;
     int slot_count;
     const char *cache;  /* of features: "auto", "off", "memory", "disk" */
@@ -557,11 +594,24 @@ bool find_precision(const char *name, Precision *found); /* false if there is no
 void check_shapes(Model *model);
 void finish_bases(Model *model);          /* base.c: its first part */
 void check_trainable(const Model *model); /* freeze.c: its second */
+void check_metrics(const Model *model);   /* metrics.c: its third: outputs and labels */
+/* metrics.c: phase->metrics from the list at "metrics". */
+void read_metrics(Phase *phase, const Json *object);
+/* classes.c: the weights of classes at "class_weight"; check_shapes's fourth part. */
+void read_class_weight(Phase *phase, const Json *object);
+void check_classes(const Model *model);
+/* For readers of phases. "adam" or {"type": "Adam", …}: the word that tells the kind; *object is
+ * NULL for the short form. Whether a word means a kind of this type and short name. The items of
+ * the array at `key`, at most `most`; NULL if there is none. */
+const char *read_kind(const Json *json, const char *path, const Json **object);
+bool is_kind(const char *word, const char *type, const char *name);
+const Json *read_array(const Json *object, const char *key, const char *path, int most);
 /* For build_graph, before each layer: if a base starts there, what Keras asks of its input. */
 void check_base_input(const Layer *layer, int rank, const int64_t *dims);
-/* freeze.c: fills phase->frozen from its patterns: names, globs, a base, a base with a slice, "*".
- * Exit 3 with near names when a pattern matches nothing. */
-void resolve_freeze(const Model *model, Phase *phase);
+/* freeze.c: fills phase->frozen and phase->rates from patterns: names, globs, a base, a base with a
+ * slice, "*". `multipliers`: an object of factors by pattern, or NULL. Exit 3 with near names when
+ * a pattern matches nothing. */
+void resolve_freeze(const Model *model, Phase *phase, const Json *multipliers);
 /* base.c: a VGG16 … entry: checks of keras.md 1.3, part by first and last, its layers appended to
  * the model. */
 void expand_base(Model *model, const BaseKind *kind, const Json *object, const char *path,
@@ -751,8 +801,10 @@ const char *name_in_file(Emit *e, const void *thing, const char *wanted); /* mad
 const char *operand(Emit *e, const Tensor *t); /* "train_head_fc": the C expression of a tensor */
 void emit_tensor_table(Emit *e);
 void emit_kernels(Emit *e);
-const char *c_string(const char *text); /* quoted and escaped; NULL becomes "NULL" */
-void emit_tables(Emit *e);              /* tables.c: RtLayer … RtModel */
+const char *c_string(const char *text);               /* quoted and escaped; NULL becomes "NULL" */
+void emit_tables(Emit *e);                            /* tables.c: RtLayer … RtModel */
+void emit_metrics(Emit *e, const Phase *phase);       /* metrics.c: metrics_PHASE, if it has any */
+void emit_class_weights(Emit *e, const Phase *phase); /* classes.c: class_weights_PHASE, likewise */
 /* emit.c: the section (include_level, level_row) for each level of the file but the generic one. */
 void emit_levels(Emit *e, const char *section);
 /* emit.c: the whole file, in out. */
@@ -812,8 +864,11 @@ Tensor *add_loss(Graph *g, const Phase *phase, Tensor *prediction, Tensor *y);
 /* Fills phase->slots: for each trainable weight as many as the optimizer needs. Weights are known.
  */
 void make_slots(Model *m, Phase *phase);
+int accumulation_steps(const Phase *phase);                 /* of gradients; 1: none */
+void check_optimizer(const Phase *phase, const char *path); /* exit 3 on attributes at odds */
 /* The node that applies `gradient` to w, by the phase's optimizer. Its regulariser is included. */
 void add_update(Graph *g, Weight *w, Tensor *gradient);
+void finish_updates(Graph *g); /* the updates that wait for all gradients, once they are there */
 /* Emits, once a level, `INLINE void NAME(name)(const RtRun *run, real *w, const real *g,
  * real *const slot[], size_t from, size_t count)`, which applies the gradients g[0..count) to
  * w[from..from + count) and the same part of the slots; returns its name. */
@@ -827,6 +882,11 @@ void find_cuts(Model *m); /* fills cut of each program; plan_model is done */
 const char *hash_below(const Emit *e);
 void emit_cut(Emit *e, const Graph *g);    /* the table cut_NAME */
 void print_cut(const Graph *g, FILE *out); /* for `tlc plan` */
+/* ==== ops/clip.c ============================================================================== */
+
+/* The sum (1) of the squares of the gradient of w, its regulariser and what is accumulated (or
+ * NULL) included, and of `before`, another such sum or NULL. */
+Tensor *add_square_sum(Graph *g, Weight *w, Tensor *gradient, Tensor *accumulated, Tensor *before);
 
 /* ==== tuned.c, tune.c: measured choices ======================================================= */
 

@@ -29,7 +29,7 @@ static void tally_classes(const RtSession *session, RtLoss loss, const RtBatch *
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
                    const RtLogNames *names, size_t (*tally)[2])
 {
-    RtMeter meter = {0};
+    RtMeter meter = rt_meter_open(phase);
     RtLog logs[RT_LOGS];
     RtRun *run = &session->run;
     rt_prepare_evaluate(session, phase);
@@ -39,7 +39,7 @@ RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, R
         if (batch.n == 0) break;
         run->sample = batch.sample;
         rt_evaluate_batch(session, phase, &batch);
-        rt_meter_add(&meter, session->model, phase->loss, &batch, session->out,
+        rt_meter_add(&meter, session->model, &batch, session->out,
                      sum(session->losses, batch.n) / batch.n);
         if (tally) tally_classes(session, phase->loss, &batch, tally);
         rt_progress_step(progress, step, logs, rt_meter_logs(&meter, names, false, logs));
@@ -133,6 +133,7 @@ int rt_evaluate(RtSession *session)
     rt_progress_close(progress, logs, count);
     (options->json ? print_json : print_text)(&meter, data, logs, count, tally);
     rt_loader_close(loader);
+    rt_meter_close(&meter);
     rt_log_names_close(&names);
     rt_data_close(data);
     if (saved) rt_saved_free(saved);

@@ -1,7 +1,5 @@
 /* forecast.c: how much work is left of a training, measured in steps of the phase under way: other
  * phases and validation count by their multiply-adds. Callbacks may end it sooner. */
-#include <string.h>
-
 #include "training.h"
 
 static double step_macs(const RtPhase *phase)
@@ -18,20 +16,19 @@ static double validation_macs(const RtTraining *training)
 
 static double epoch_macs(const RtTraining *training, const RtPhase *phase)
 {
-    double steps = (double)training->data->count / phase->batch;
+    double steps = (double)training->pictures / phase->batch;
     return steps * step_macs(phase) + validation_macs(training);
 }
 
 void rt_training_forecast(const RtTraining *training)
 {
     const RtModel *model = training->session->model;
-    const RtOptions *options = training->session->options;
     const RtPhase *phase = training->phase;
     double after = (training->epochs - training->epoch - 1) * epoch_macs(training, phase);
     for (const RtPhase *later = phase + 1; later < model->phases + model->phase_count; later++)
-        if (!options->phase || strcmp(options->phase, later->name) == 0)
-            after +=
-                (options->epochs ? options->epochs : later->epochs) * epoch_macs(training, later);
-    rt_progress_forecast(training->progress, training->data->count,
+        if (rt_training_runs(training, (int)(later - model->phases)))
+            after += rt_training_epochs(training, (int)(later - model->phases)) *
+                     epoch_macs(training, later);
+    rt_progress_forecast(training->progress, training->pictures,
                          validation_macs(training) / step_macs(phase), after / step_macs(phase));
 }

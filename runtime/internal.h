@@ -258,6 +258,8 @@ typedef struct RtLoader RtLoader;
  * RT_LOSS_NONE: no labels. */
 RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss loss, char *room,
                          size_t room_bytes, bool strict);
+/* From the next start on an epoch is `count` pictures long (at first all of the data's). */
+void rt_loader_take(RtLoader *loader, size_t count);
 /* Begins an epoch over order[0..count-1] (indices into data, copied; NULL: 0,1,2,…), at position
  * `from` of it. May come before the epoch in progress is over. */
 void rt_loader_start(RtLoader *loader, const uint64_t *order, size_t from);
@@ -435,12 +437,19 @@ void rt_options_restore(const RtModel *model, RtOptions *options, const RtTensor
 const char *rt_suggest(const char *given, const char *const *names, int count,
                        const char *otherwise);
 
-/* ---- metrics.c ------------------------------------------------------------------------------- */
+/* ---- metrics.c: Keras's metrics (keras.md 5.4) ----------------------------------------------- */
 
-/* Number of rows that Keras's "accuracy" counts as right (keras.md 5.4): one unit: y == (p > 0.5);
- * sparse labels or one-hot by argmax, the first on ties. */
+/* Number of rows that Keras's "accuracy" counts as right: one unit: y == (p > 0.5); sparse labels
+ * or one-hot by argmax, the first on ties. */
 int rt_correct(const RtModel *model, RtLoss loss, const real *y, const real *out, int n);
 int rt_argmax(const real *values, int count); /* the first on ties */
+/* What a metric knows of the pictures so far: so many numbers, 0 at first. */
+size_t rt_metric_size(const RtMetric *metric);
+void rt_metric_add(const RtMetric *metric, const RtModel *model, const RtBatch *batch,
+                   const real *out, double *sums);
+double rt_metric_value(const RtMetric *metric, const double *sums);
+
+/* ---- meter.c: what an epoch comes to --------------------------------------------------------- */
 
 /* A number to show, by its name. */
 typedef struct {
@@ -450,14 +459,20 @@ typedef struct {
 
 enum { RT_LOGS = 33 }; /* most of them in an epoch: half with val_, and learning_rate */
 
-/* Sums over the pictures of an epoch so far. */
+/* Sums over the pictures of an epoch so far: all that is to be kept of it. */
 typedef struct {
+    const RtPhase *phase;
     double loss;
-    size_t correct, count;
+    size_t count;
+    double *sums; /* (sum_count): of the phase's metrics, one behind the other */
+    size_t sum_count;
 } RtMeter;
 
-void rt_meter_add(RtMeter *meter, const RtModel *model, RtLoss loss, const RtBatch *batch,
-                  const real *out, double mean_loss);
+RtMeter rt_meter_open(const RtPhase *phase);
+void rt_meter_close(RtMeter *meter);
+void rt_meter_clear(RtMeter *meter); /* as it was opened */
+void rt_meter_add(RtMeter *meter, const RtModel *model, const RtBatch *batch, const real *out,
+                  double mean_loss);
 
 /* The names under which a phase shows what its meters hold: "loss" and the metrics, sorted as Keras
  * sorts them, and the same with "val_" before. */
@@ -494,10 +509,13 @@ typedef struct {
     const RtOptions *options;
     RtRun run;
     RtLevel level;
-    char *room;   /* the loader's, model->batch_bytes */
-    int batch;    /* rows that infer and evaluate take at once: at most infer_batch */
-    real *out;    /* outputs of a batch */
-    real *losses; /* (batch) */
+    char *room;          /* the loader's, model->batch_bytes */
+    int batch;           /* rows that infer and evaluate take at once: at most infer_batch */
+    real *out;           /* outputs of a batch */
+    real *losses;        /* (batch) */
+    real *class_weights; /* (class_count): of the phase under way, if it has some */
+    int class_count;
+    real *sample_weights; /* (largest batch): of the batch */
     bool poison, prepared;
     /* Features of training and validation pictures (cache.h), or NULL. With them, batches need no
      * pictures: run.sample tells them. */
@@ -534,6 +552,19 @@ void rt_clear_slots(const RtSession *session,
 void rt_continue_slots(const RtSession *session, const RtPhase *from, const RtPhase *to);
 const RtPhase *rt_find_phase(const RtModel *model, const char *name); /* NULL if there is none */
 
+/* ---- classes.c: weights of classes, balanced sampling ---------------------------------------- */
+
+/* The phase's class weights for the classes of `data`, kept in the session. Exit 4 for a class that
+ * the data do not have. */
+void rt_class_weights_open(RtSession *session, const RtPhase *phase, const RtData *data);
+/* run.sample_weight of a batch with these labels; 1 for what has no weight. */
+void rt_weigh_batch(RtSession *session, const RtPhase *phase, const real *y, int n);
+/* Pictures in an epoch of the phase, and which, in their order: a pure function of seed, epoch and
+ * data. Not shuffled: by number or, if sampling is balanced, by class. */
+size_t rt_epoch_pictures(const RtModel *model, const RtPhase *phase, const RtData *data);
+void rt_epoch_order(const RtRun *run, const RtModel *model, const RtPhase *phase,
+                    const RtData *data, bool shuffle, uint64_t *order);
+
 /* ---- signals.c: SIGINT and SIGTERM ----------------------------------------------------------- */
 
 /* A signal removes unfinished files and ends the program with 128 + its number. If graceful, the
@@ -553,7 +584,8 @@ int rt_evaluate(RtSession *session);                              /* evaluate.c 
  * be silent. path: of the data. */
 void rt_classes_check(const RtData *data, const RtSaved *saved, const char *path);
 /* Loss (with regularization) and correct answers of a phase over what the loader serves from its
- * start. Stops early on a signal. tally, if not NULL: (classes) pictures and right ones of each. */
+ * start. Stops early on a signal. tally, if not NULL: (classes) pictures and right ones of each.
+ * The caller closes the meter. */
 RtMeter rt_measure(RtSession *session, const RtPhase *phase, RtLoader *loader, RtProgress *progress,
                    const RtLogNames *names, size_t (*tally)[2]);
 int rt_predict(RtSession *session); /* predict.c */

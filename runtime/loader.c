@@ -34,6 +34,7 @@ struct RtLoader {
     Half *filling;   /* NULL: none yet */
     uint64_t *order; /* our copy: threads read it while the caller makes the next */
     size_t position; /* in order, of the next claim */
+    size_t count;    /* of the order: pictures in an epoch */
     bool *good;      /* (batch): rows of the half being filled that were read */
     int busy;        /* rows claimed and not done */
     bool closing;
@@ -113,10 +114,10 @@ static bool can_claim(RtLoader *loader)
 {
     const Half *half = loader->filling;
     if (loader->closing || !half || half->ready || half->n == loader->batch) return false;
-    while (loader->position < loader->data->count &&
+    while (loader->position < loader->count &&
            loader->data->problems[loader->order[loader->position]])
         loader->position++; /* known from an earlier epoch */
-    return loader->position < loader->data->count;
+    return loader->position < loader->count;
 }
 
 static void move_row(const RtLoader *loader, Half *half, int from, int to)
@@ -235,6 +236,7 @@ RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss l
                batch, room_bytes);
     set_half(loader, &loader->halves[0], room);
     set_half(loader, &loader->halves[1], room + half);
+    loader->count = data->count;
     loader->order = rt_alloc(data->count, sizeof *loader->order);
     loader->good = rt_alloc((size_t)batch, sizeof *loader->good);
     if (!data->problems) data->problems = rt_alloc(data->count, sizeof *data->problems);
@@ -254,11 +256,19 @@ static void stop_filling(RtLoader *loader)
     while (loader->busy) pthread_cond_wait(&loader->done, &loader->lock);
 }
 
+void rt_loader_take(RtLoader *loader, size_t count)
+{
+    pthread_mutex_lock(&loader->lock);
+    stop_filling(loader);
+    loader->count = count < loader->data->count ? count : loader->data->count;
+    pthread_mutex_unlock(&loader->lock);
+}
+
 void rt_loader_start(RtLoader *loader, const uint64_t *order, size_t from)
 {
     pthread_mutex_lock(&loader->lock);
     stop_filling(loader);
-    for (size_t i = 0; i < loader->data->count; i++) loader->order[i] = order ? order[i] : i;
+    for (size_t i = 0; i < loader->count; i++) loader->order[i] = order ? order[i] : i;
     loader->position = from;
     begin_fill(loader, &loader->halves[0]);
     pthread_mutex_unlock(&loader->lock);

@@ -41,8 +41,8 @@ static void keep_batch(RtVerdict *verdict, const RtSession *session, const RtPha
 static void judge_all(RtVerdict *verdict, RtSession *session, const RtPhase *phase,
                       RtLoader *loader, RtProgress *progress)
 {
-    RtMeter meter = {0};
-    if (phase->prepare_evaluate) phase->prepare_evaluate(&session->run);
+    RtMeter meter = rt_meter_open(phase);
+    rt_prepare_evaluate(session, phase);
     rt_loader_start(loader, NULL, 0);
     for (size_t step = 1; !rt_signal(); step++) {
         RtBatch batch = rt_loader_next(loader);
@@ -50,7 +50,7 @@ static void judge_all(RtVerdict *verdict, RtSession *session, const RtPhase *pha
         session->run.sample = batch.sample;
         rt_evaluate_batch(session, phase, &batch);
         keep_batch(verdict, session, phase, &batch);
-        rt_meter_add(&meter, session->model, phase->loss, &batch, session->out,
+        rt_meter_add(&meter, session->model, &batch, session->out,
                      rt_mean(session->losses, batch.n));
         rt_progress_step(progress, step, verdict->logs,
                          rt_meter_logs(&meter, &verdict->names, false, verdict->logs));
@@ -58,6 +58,7 @@ static void judge_all(RtVerdict *verdict, RtSession *session, const RtPhase *pha
     if (phase->regularization)
         meter.loss += phase->regularization(&session->run) * (double)meter.count;
     verdict->log_count = rt_meter_logs(&meter, &verdict->names, false, verdict->logs);
+    rt_meter_close(&meter);
 }
 
 RtVerdict rt_judge(RtSession *session, const RtPhase *phase, RtData *data)

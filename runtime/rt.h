@@ -118,8 +118,9 @@ typedef struct RtRun {
     uint64_t step;       /* optimizer steps taken before this one, in this phase and those that its
                           * optimizer continues */
     const uint64_t
-        *sample;        /* (n): index in the data set of each row of the batch; keys randomness */
-    real learning_rate; /* of this step */
+        *sample; /* (n): index in the data set of each row of the batch; keys randomness */
+    const real *sample_weight; /* (n): factors of the losses; for phases that weigh classes */
+    real learning_rate;        /* of this step */
     /* NULL, or told of what each layer made on the way to the loss (layer NULL: the loss of each
      * picture): `rows` rows of `size` numbers, the first being row `first` of the batch. Only
      * programs of phases with the callback TerminateOnNaN ask for it. */
@@ -292,6 +293,38 @@ typedef struct {
     int append, write_steps_per_second, raise_error;
 } RtCallback;
 
+/* What is shown beside the loss, with the meaning that Keras's class of the name has. */
+typedef enum {
+    RT_BINARY_ACCURACY,
+    RT_CATEGORICAL_ACCURACY,
+    RT_SPARSE_CATEGORICAL_ACCURACY,
+    RT_TOP_K_CATEGORICAL_ACCURACY,
+    RT_SPARSE_TOP_K_CATEGORICAL_ACCURACY,
+    RT_PRECISION,
+    RT_RECALL,
+    RT_AUC,
+} RtMetricKind;
+
+typedef enum { RT_CURVE_ROC, RT_CURVE_PR } RtCurve;
+typedef enum { RT_SUM_BETWEEN, RT_SUM_LOWER, RT_SUM_HIGHER } RtSum;
+
+typedef struct {
+    const char *name; /* under which it is shown: "accuracy", "auc" */
+    RtMetricKind kind;
+    double threshold; /* of the binary accuracy, precision, recall */
+    int k;            /* of the top-k accuracies */
+    int class_id;     /* of precision and recall: the one output that counts, or -1 */
+    int thresholds;   /* these of the AUC */
+    RtCurve curve;
+    RtSum sum;
+    int from_logits;
+} RtMetric;
+
+typedef struct {
+    const char *name; /* of a class, or its number */
+    double weight;
+} RtClassWeight;
+
 /* ---- Programs -------------------------------------------------------------------------------- */
 
 /* A batch through the network in inference mode: n <= infer_batch pictures x (n,H,W,C) to out
@@ -351,8 +384,14 @@ typedef struct {
     const char *recipe;    /* all that the JSON says of the phase but name and epochs */
     double learning_rate;
     RtLoss loss;
-    const char *loss_name;          /* as in the JSON */
-    const char *const *metrics;     /* NULL-terminated, as in the JSON: "accuracy", "acc" */
+    const char *loss_name; /* as in the JSON */
+    const RtMetric *metrics;
+    int metric_count;
+    int weighs_classes; /* each picture's loss by that of its class: by those listed, else 1; none
+                         * listed: in inverse proportion to the pictures of the class */
+    const RtClassWeight *class_weights;
+    int class_weight_count;
+    int balanced_sampling;          /* an epoch draws the same number from each class */
     const unsigned char *trainable; /* a flag for each of weights[] */
     const RtSlot *slots;
     int slot_count;

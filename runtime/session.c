@@ -174,6 +174,7 @@ double rt_train_batch(RtSession *session, const RtPhase *phase, const real *x, c
 {
     const RtCut *cut = phase->train_cut;
     poison(session);
+    if (phase->weighs_classes) rt_weigh_batch(session, phase, y, n);
     if (session->train_cache)
         rt_cache_load(session->train_cache, n);
     else if (cut && cut->random && phase->variants)
@@ -217,6 +218,7 @@ void rt_session_open(RtSession *session, const RtModel *model, const RtOptions *
     session->batch = choose_batch(model);
     session->out =
         rt_alloc((size_t)largest_batch(model) * (size_t)model->output_size, sizeof(real));
+    session->sample_weights = rt_alloc((size_t)largest_batch(model), sizeof(real));
     session->losses = rt_alloc((size_t)model->infer_batch, sizeof(real));
 }
 
@@ -225,6 +227,8 @@ void rt_session_close(RtSession *session)
     rt_run_close(&session->run, session->model);
     free(session->out);
     free(session->losses);
+    free(session->class_weights);
+    free(session->sample_weights);
 }
 
 /* The file that the last training left, malloc'ed; NULL if there is none. */

@@ -65,8 +65,7 @@ static void end_step(RtTraining *training, const RtBatch *batch, double loss)
     RtSession *session = training->session;
     RtLog logs[RT_LOGS];
     keep_trace(training, loss, session->out, batch->n);
-    rt_meter_add(&training->meter, session->model, training->phase->loss, batch, session->out,
-                 loss);
+    rt_meter_add(&training->meter, session->model, batch, session->out, loss);
     session->run.step++;
     training->steps++;
     training->took.pictures += (size_t)batch->n;
@@ -95,8 +94,9 @@ static int validate(RtTraining *training, RtLog *logs, int count)
     if (!training->validation) return count;
     RtMeter meter = rt_measure(training->session, training->phase, training->validation_loader,
                                NULL, &training->names, NULL);
-    if (rt_signal()) return count;
-    return count + rt_meter_logs(&meter, &training->names, true, logs + count);
+    if (!rt_signal()) count += rt_meter_logs(&meter, &training->names, true, logs + count);
+    rt_meter_close(&meter);
+    return count;
 }
 
 static void open_progress(RtTraining *training)
@@ -106,20 +106,20 @@ static void open_progress(RtTraining *training)
              training->epochs);
     if (!training->session->options->quiet)
         training->progress =
-            rt_progress_open(training->title, (training->data->count + batch - 1) / batch);
+            rt_progress_open(training->title, (training->pictures + batch - 1) / batch);
     rt_training_forecast(training);
 }
 
 /* Also where an epoch that was broken off goes on: position, epoch_steps and meter tell. */
 static void begin_epoch(RtTraining *training)
 {
-    RtRun *run = &training->session->run;
-    bool shuffle = training->session->options->shuffle;
+    const RtSession *session = training->session;
     rt_caches_fill(training);
     open_progress(training);
-    if (shuffle) rt_shuffle(run->seed, run->epoch, training->order, training->data->count);
+    rt_epoch_order(&session->run, session->model, training->phase, training->data,
+                   session->options->shuffle, training->order);
     rt_prepare_train(training->session, training->phase);
-    rt_loader_start(training->loader, shuffle ? training->order : NULL, training->position);
+    rt_loader_start(training->loader, training->order, training->position);
     rt_callbacks_begin_epoch(training);
 }
 
@@ -143,7 +143,7 @@ static void end_epoch(RtTraining *training, const RtLog *logs, int count)
     rt_history_add(training->history, training->phase->name, (int)run->epoch, logs, count);
     run->epoch++;
     training->position = training->epoch_steps = 0;
-    training->meter = (RtMeter){0};
+    rt_meter_clear(&training->meter);
     /* Parts that act here come before this line, for it saves what they did. */
     rt_results_epoch(training, logs, count);
 }
@@ -175,8 +175,6 @@ static bool is_done(const RtTraining *training)
 
 /* ---- Going on from a checkpoint -------------------------------------------------------------- */
 
-_Static_assert(sizeof(RtMeter) == 24, "keep_own keeps every number of a meter");
-
 /* The numbers that tell where a training is. */
 static void keep_own(RtTraining *training)
 {
@@ -198,7 +196,6 @@ static void keep_own(RtTraining *training)
         {"best.phase", RT_I32, 1, &training->best_phase},
         {"best.epoch", RT_I32, 1, &training->best_epoch},
         {"meter.loss", RT_F64, 1, &training->meter.loss},
-        {"meter.correct", RT_I64, 1, &training->meter.correct},
         {"meter.count", RT_I64, 1, &training->meter.count},
     };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
@@ -258,6 +255,14 @@ static void open_caches(RtTraining *training)
     if (session->evaluate_cache) rt_loader_skip_pictures(training->validation_loader);
 }
 
+static void open_meter(RtTraining *training)
+{
+    RtMeter *meter = &training->meter;
+    *meter = rt_meter_open(training->phase);
+    if (meter->sum_count)
+        rt_training_keep(training, "meter.sums", RT_F64, meter->sum_count, meter->sums);
+}
+
 /* What parts of the training keep must be known to rt_training_keep before the end of this. */
 static void begin_phase(RtTraining *training, int index)
 {
@@ -269,6 +274,10 @@ static void begin_phase(RtTraining *training, int index)
     training->loader = open_loader(training, training->data, phase->batch);
     if (training->validation)
         training->validation_loader = open_loader(training, training->validation, session->batch);
+    training->pictures = rt_epoch_pictures(session->model, phase, training->data);
+    rt_loader_take(training->loader, training->pictures);
+    rt_class_weights_open(session, phase, training->data);
+    open_meter(training);
     begin_optimizer(training);
     if (!session->options->quiet)
         rt_note("Phase %s: %s, learning rate %s, batches of %d", phase->name, phase->optimizer,
@@ -288,6 +297,8 @@ static void end_phase(RtTraining *training)
     /* Parts that act here come before this line, for it saves what they did. */
     rt_results_phase(training);
     rt_callbacks_close(training);
+    rt_training_forget(training, "meter.sums");
+    rt_meter_close(&training->meter);
     training->previous = training->phase;
     rt_loader_close(training->loader);
     if (training->validation) rt_loader_close(training->validation_loader);
@@ -372,7 +383,6 @@ static void open_training(RtTraining *training, RtSession *session)
 static void close_training(RtTraining *training)
 {
     rt_results_close(training);
-    rt_caches_close(training);
     if (training->checkpoint) rt_tensors_close(training->checkpoint);
     free(training->checkpoint_path);
     rt_settings_free(training);
@@ -433,6 +443,7 @@ int rt_train(RtSession *session)
             run_phase(&training, i);
     }
     report(&training);
+    rt_caches_close(&training);
     rt_report_end(&training);
     close_training(&training);
     return rt_signal() ? 128 + rt_signal() : training.diverged ? RT_FAILED : RT_OK;

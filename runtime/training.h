@@ -59,7 +59,8 @@ typedef struct RtTraining {
     int phase_index;
     RtLoader *loader, *validation_loader;
     RtLogNames names;
-    uint64_t *order;   /* (pictures) */
+    uint64_t *order;   /* (pictures of the data) */
+    size_t pictures;   /* in an epoch */
     int epochs, epoch; /* to do, done */
     bool stop;         /* set by a part at the end of an epoch: the phase ends there */
     bool over;         /* all that happens at the end of the phase has happened */

@@ -48,6 +48,8 @@ void rt_tryout_begin(RtTryout *tryout, const RtPhase *phase)
     tryout->loader =
         rt_loader_open(session->model, tryout->data, phase->batch, phase->loss, session->room,
                        session->model->batch_bytes, session->options->strict);
+    rt_loader_take(tryout->loader, rt_epoch_pictures(session->model, phase, tryout->data));
+    rt_class_weights_open(session, phase, tryout->data);
     session->run.step = 0;
     session->run.learning_rate = (real)phase->learning_rate;
     rt_clear_slots(session, phase);
@@ -57,12 +59,12 @@ void rt_tryout_end(RtTryout *tryout) { rt_loader_close(tryout->loader); }
 
 void rt_tryout_start(RtTryout *tryout)
 {
-    RtRun *run = &tryout->session->run;
-    bool shuffle = tryout->session->options->shuffle;
-    run->epoch = tryout->round++;
-    if (shuffle) rt_shuffle(run->seed, run->epoch, tryout->order, tryout->data->count);
-    if (tryout->phase->prepare_train) tryout->phase->prepare_train(run);
-    rt_loader_start(tryout->loader, shuffle ? tryout->order : NULL, 0);
+    RtSession *session = tryout->session;
+    session->run.epoch = tryout->round++;
+    rt_epoch_order(&session->run, session->model, tryout->phase, tryout->data,
+                   session->options->shuffle, tryout->order);
+    rt_prepare_train(session, tryout->phase);
+    rt_loader_start(tryout->loader, tryout->order, 0);
 }
 
 double rt_tryout_step(RtTryout *tryout, const RtBatch *batch)

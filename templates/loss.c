@@ -5,6 +5,7 @@
 #define $P 1, 1, 10, 10, 0, 0, 1, 1, 1, 10
 #define $D 1, 1, 10, 10, 0, 0, 1, 1, 1, 10
 #define $labels 10
+#define $weight call->run->sample_weight[call->first + task]
 #define $expression NAME(mean_squared_error)(p, y, 10)
 
 //% losses
@@ -127,13 +128,14 @@ KERNEL($name)
     SHAPE(P, $P);
     enum { LABELS = $labels };
     const real *labels = (const real *)call->in[1] + (size_t)task * PH * PW * LABELS;
+    const real weight = $weight;
     real *loss = call->out[0], sum = 0;
     for (int pixel = 0; pixel < PH * PW; pixel++) {
         const real *p = AT(P, (const real *)call->in[0], task, 0, pixel / PW, pixel % PW);
         const real *y = labels + pixel * LABELS;
         sum += $expression;
     }
-    loss[task] = sum / (PH * PW);
+    loss[task] = sum * weight / (PH * PW);
 }
 //% end
 #undef $expression
@@ -147,7 +149,7 @@ KERNEL($name)
     SHAPE(D, $D);
     enum { LABELS = $labels };
     const real *labels = (const real *)call->in[1] + (size_t)task * PH * PW * LABELS;
-    const real scale = (real)1 / ((real)call->n * (PH * PW));
+    const real weight = $weight, scale = weight / ((real)call->n * (PH * PW));
     real *gradient = call->out[0];
     zero_halo(gradient + (size_t)task * DSIZE, 0, DH, DH, DW, DV, DT, DL, DHP, DWP);
     for (int pixel = 0; pixel < PH * PW; pixel++) {

@@ -4,7 +4,12 @@
 
 #define $name NAME__(kernel, __LINE__)
 #define $update sgd_head
+#define $rate run->learning_rate
 #define $l2 (real)0.02
+#define $steps 2
+#define $sum slot[3] + from
+#define $clip (real)0.5
+#define $scale NAME(norm_scale)(slot[3], (real)1)
 #define $weight_decay (real)0.004
 #define $momentum (real)0.9
 #define $nesterov 1
@@ -40,10 +45,11 @@ INLINE Vec NAME(square_root)(Vec v)
 }
 
 /* The gradient with its regulariser (l2 is twice the factor); the weight after its decay. */
-INLINE Vec NAME(with_penalty)(Vec g, Vec w, real l2)
+INLINE Vec NAME(with_penalty)(const real *g, Vec w, real l2, int count)
 {
-    if (l2 != 0) g += l2 * w;
-    return g;
+    Vec gradient = load_lanes(g, count);
+    if (l2 != 0) gradient += l2 * w;
+    return gradient;
 }
 
 INLINE Vec NAME(decayed)(Vec w, real decay, real rate)
@@ -52,16 +58,60 @@ INLINE Vec NAME(decayed)(Vec w, real decay, real rate)
     return w;
 }
 
+/* Where weights change every so many steps: gradients of the others are added up in sum. */
+INLINE void NAME(accumulate)(const real *w, const real *g, real *sum, size_t count, real l2)
+{
+    for (size_t i = 0; i < count; i += VL) {
+        const int left = count - i < VL ? (int)(count - i) : VL;
+        const Vec gradient = NAME(with_penalty)(g + i, load_lanes(w + i, left), l2, left);
+        store_lanes(sum + i, load_lanes(sum + i, left) + gradient, left);
+    }
+}
+
+/* The gradient as the optimizer is given it: with its regulariser; the mean with those in sum, if
+ * there are any, which is then empty; clipped to [-clip, clip] and scaled to a norm. */
+INLINE Vec NAME(prepared)(const real *g, Vec w, real l2, real *sum, int steps, real clip,
+                          real scale, int count)
+{
+    Vec gradient = NAME(with_penalty)(g, w, l2, count);
+    if (steps > 1) {
+        gradient = (gradient + load_lanes(sum, count)) / (real)steps;
+        store_lanes(sum, (Vec){0}, count);
+    }
+    if (clip > 0) {
+        const Vec bound = (Vec){0} + clip;
+        gradient = -vmax(bound * -1, vmax(bound * -1, gradient) * -1);
+    }
+    if (scale != 1) gradient *= scale;
+    return gradient;
+}
+
+/* By which gradients with this sum of squares are brought to a norm of at most `limit`; NaN, as in
+ * Keras, if they have none. */
+INLINE real NAME(norm_scale)(const real *squares, real limit)
+{
+    const real norm = RM(sqrt)(squares[0]);
+    return norm > limit && norm - norm == 0 ? limit / norm : 1 + (norm - norm);
+}
+
 //% sgd
 INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const slot[], size_t from,
                           size_t count)
 {
-    const real rate = run->learning_rate, momentum = $momentum;
+    const real rate = $rate, momentum = $momentum;
+    real *const sum = $sum;
+    if ($steps > 1 && (run->step + 1) % $steps != 0) {
+        NAME(accumulate)(w + from, g, sum, count, $l2);
+        return;
+    }
+    const real scale = $scale;
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i;
         Vec x = load_lanes(at, left);
-        const Vec step = NAME(with_penalty)(load_lanes(g + i, left), x, $l2) * rate;
+        const Vec step =
+            NAME(prepared)(g + i, x, $l2, $steps > 1 ? sum + i : NULL, $steps, $clip, scale, left) *
+            rate;
         x = NAME(decayed)(x, $weight_decay, rate);
         if (momentum != 0) {
             real *m = slot[0] + from + i;
@@ -87,12 +137,19 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
                           size_t count)
 {
     enum { CENTERED = $centered };
-    const real rate = run->learning_rate, momentum = $momentum;
+    const real rate = $rate, momentum = $momentum;
+    real *const sum = $sum;
+    if ($steps > 1 && (run->step + 1) % $steps != 0) {
+        NAME(accumulate)(w + from, g, sum, count, $l2);
+        return;
+    }
+    const real scale = $scale;
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i, *square = slot[0] + from + i;
         Vec x = load_lanes(at, left);
-        const Vec gradient = NAME(with_penalty)(load_lanes(g + i, left), x, $l2);
+        const Vec gradient =
+            NAME(prepared)(g + i, x, $l2, $steps > 1 ? sum + i : NULL, $steps, $clip, scale, left);
         const Vec velocity = $rho * load_lanes(square, left) + $rest * (gradient * gradient);
         Vec denominator = velocity + $epsilon;
         store_lanes(square, velocity, left);
@@ -121,13 +178,20 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
                           size_t count)
 {
     enum { AMSGRAD = $amsgrad };
-    const real rate = run->learning_rate, t = (real)(run->step + 1);
+    const real rate = $rate, t = (real)(run->step / $steps + 1);
+    real *const sum = $sum;
+    if ($steps > 1 && (run->step + 1) % $steps != 0) {
+        NAME(accumulate)(w + from, g, sum, count, $l2);
+        return;
+    }
+    const real scale = $scale;
     const real alpha = rate * RM(sqrt)(1 - RM(pow)($beta_2, t)) / (1 - RM(pow)($beta_1, t));
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i, *mean = slot[0] + from + i, *square = slot[1] + from + i;
         Vec x = load_lanes(at, left), m = load_lanes(mean, left), v = load_lanes(square, left);
-        const Vec gradient = NAME(with_penalty)(load_lanes(g + i, left), x, $l2);
+        const Vec gradient =
+            NAME(prepared)(g + i, x, $l2, $steps > 1 ? sum + i : NULL, $steps, $clip, scale, left);
         m += (gradient - m) * $rest_1;
         v += (gradient * gradient - v) * $rest_2;
         store_lanes(mean, m, left);

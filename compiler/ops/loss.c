@@ -122,6 +122,10 @@ static void emit_row_loop(Emit *e, const Node *n, const char *section, const cha
         (long long)(picture_count(n->in[1]) / (height_of(n->in[0]) * width_of(n->in[0]))));
     if (strcmp(section, "d_loss") == 0) set_shape(e, "$D", n->out[0]);
     set(e, "$expression", "%s", expression);
+    set(e, "$weight", "%s",
+        e->g->kind == PROGRAM_TRAIN && e->g->phase->weighs_classes
+            ? "call->run->sample_weight[call->first + task]"
+            : "1");
     emit_kernel(e, n, section, shape_name(n->op->name, n->in[0]), "n");
 }
 

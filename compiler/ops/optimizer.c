@@ -2,6 +2,7 @@
  *
  * An update node has in = [w, dw, slots…] and no output. Its kernel is a loop over one inline
  * function, which a gradient's kernel may also call on each part of dw that it has finished. */
+#include <math.h>
 #include <string.h>
 
 #include "tlc.h"
@@ -20,6 +21,11 @@
     {                                                                                              \
         .name = "epsilon", .type = ATTR_FLOAT, .initial = "1e-7", .lo = 0, .hi = 1e30, .doc = text \
     }
+#define LIMIT_ATTR(key, text)                                                                      \
+    {                                                                                              \
+        .name = key, .type = ATTR_FLOAT, .flags = ATTR_NULL | ATTR_OPEN_LO, .initial = "null",     \
+        .lo = 0, .hi = 1e30, .doc = text                                                           \
+    }
 #define SHARE_ATTR(key, value, text)                                                               \
     {                                                                                              \
         .name = key, .type = ATTR_FLOAT, .initial = value, .lo = 0, .hi = 1, .doc = text           \
@@ -31,12 +37,24 @@
         .doc = "true: with the state that the phase before left, which must have the same type"    \
     }
 
+#define COMMON_ATTRS                                                                               \
+    CONTINUE_ATTR,                                                                                 \
+        LIMIT_ATTR("clipnorm", "each weight's gradient is scaled down to this norm at most"),      \
+        LIMIT_ATTR("global_clipnorm",                                                              \
+                   "all gradients together are scaled down to this norm at most"),                 \
+        LIMIT_ATTR("clipvalue", "each number of a gradient is held between minus this and this"),  \
+    {                                                                                              \
+        .name = "gradient_accumulation_steps", .type = ATTR_INT, .flags = ATTR_NULL,               \
+        .initial = "null", .lo = 2, .hi = 1 << 20,                                                 \
+        .doc = "weights change every so many steps, by the mean of their gradients"                \
+    }
+
 static const Attr sgd_attrs[] = {
     RATE_ATTR("0.01"),
     SHARE_ATTR("momentum", "0.0", "share of the last step that is kept"),
     {.name = "nesterov", .type = ATTR_BOOL, .initial = "false", .doc = "Nesterov's momentum"},
     DECAY_ATTR("null"),
-    CONTINUE_ATTR,
+    COMMON_ATTRS,
     {0},
 };
 
@@ -50,7 +68,7 @@ static const Attr rmsprop_attrs[] = {
      .initial = "false",
      .doc = "true: divides by the deviation instead of the root mean square"},
     DECAY_ATTR("null"),
-    CONTINUE_ATTR,
+    COMMON_ATTRS,
     {0},
 };
 
@@ -62,7 +80,7 @@ static const Attr rmsprop_attrs[] = {
          .type = ATTR_BOOL,                                                                        \
          .initial = "false",                                                                       \
          .doc = "true: divides by the largest mean square so far"},                                \
-        DECAY_ATTR(decay), CONTINUE_ATTR
+        DECAY_ATTR(decay), COMMON_ATTRS
 
 static const Attr adam_attrs[] = {ADAM_ATTRS("null"), {0}};
 static const Attr adamw_attrs[] = {ADAM_ATTRS("0.004"), {0}};
@@ -112,10 +130,35 @@ const OptimizerKind optimizer_kinds[] = {
 
 /* ---- Slots and nodes ------------------------------------------------------------------------- */
 
+int accumulation_steps(const Phase *phase)
+{
+    const Value *steps =
+        find_value(phase->optimizer->attrs, phase->optimizer_values, "gradient_accumulation_steps");
+    return steps->is_null ? 1 : (int)steps->i[0];
+}
+
+static double limit(const Phase *phase, const char *name)
+{
+    return number(phase->optimizer->attrs, phase->optimizer_values, name);
+}
+
+void check_optimizer(const Phase *phase, const char *path)
+{
+    static const char *const limits[] = {"clipnorm", "global_clipnorm", "clipvalue"};
+    const char *first = NULL;
+    for (int i = 0; i < 3; i++) {
+        if (limit(phase, limits[i]) == 0) continue;
+        if (first)
+            error_model(path, NULL, "\"%s\" and \"%s\" exclude each other", first, limits[i]);
+        first = limits[i];
+    }
+}
+
 void make_slots(Model *m, Phase *phase)
 {
     const char *names[MAX_SLOTS];
-    const int each = phase->optimizer->slots(phase->optimizer_values, names);
+    int each = phase->optimizer->slots(phase->optimizer_values, names);
+    if (accumulation_steps(phase) > 1) names[each++] = "gradient_accumulator";
     phase->slots = alloc((size_t)m->weight_count * (size_t)each + 1, sizeof *phase->slots);
     phase->slot_count = 0;
     for (int i = 0; i < m->weight_count; i++) {
@@ -130,15 +173,50 @@ void make_slots(Model *m, Phase *phase)
     }
 }
 
-void add_update(Graph *g, Weight *w, Tensor *gradient)
+/* The slots of w in the phase's order, the accumulated gradient last, and what clips the norm. */
+static void apply(Graph *g, Weight *w, Tensor *gradient, Tensor *norm)
 {
     Phase *phase = g->phase;
     Tensor *in[MAX_IN + 1] = {weight_tensor(g, w), gradient};
     int count = 2;
     for (int i = 0; i < phase->slot_count; i++)
         if (phase->slots[i].weight == w) in[count++] = slot_tensor(g, &phase->slots[i]);
+    in[count] = norm;
     add_node(g, find_op(phase->optimizer->name), format("update_%s", w->id), w->layer,
              phase->optimizer_values, in);
+}
+
+static Tensor *accumulator(Graph *g, const Weight *w)
+{
+    Slot *last = NULL;
+    for (int i = 0; i < g->phase->slot_count; i++)
+        if (g->phase->slots[i].weight == w) last = &g->phase->slots[i];
+    return accumulation_steps(g->phase) > 1 ? slot_tensor(g, last) : NULL;
+}
+
+void add_update(Graph *g, Weight *w, Tensor *gradient)
+{
+    Tensor *norm = NULL;
+    if (limit(g->phase, "global_clipnorm") > 0) return; /* when all gradients are there */
+    if (limit(g->phase, "clipnorm") > 0)
+        norm = add_square_sum(g, w, gradient, accumulator(g, w), NULL);
+    apply(g, w, gradient, norm);
+}
+
+void finish_updates(Graph *g)
+{
+    const int count = g->tensor_count;
+    Tensor *norm = NULL;
+    if (limit(g->phase, "global_clipnorm") == 0) return;
+    for (int i = 0; i < count; i++) {
+        const Tensor *t = g->tensors[i];
+        if (t->kind == TENSOR_WEIGHT && t->grad)
+            norm = add_square_sum(g, t->weight, t->grad, accumulator(g, t->weight), norm);
+    }
+    for (int i = 0; i < count; i++) {
+        const Tensor *t = g->tensors[i];
+        if (t->kind == TENSOR_WEIGHT && t->grad) apply(g, t->weight, t->grad, norm);
+    }
 }
 
 /* ---- Emission -------------------------------------------------------------------------------- */
@@ -187,26 +265,47 @@ static const char *set_adam(Emit *e, const Node *n)
     return "adam";
 }
 
-/* A function for each phase, and for each factor of a regulariser in it. */
-static const char *function_name(const Node *update, const Phase *phase, double l2)
+/* A function for each phase, and for each factor of a regulariser and of the rate in it. */
+static const char *function_name(const Node *update, const Phase *phase, double l2, double factor)
 {
     char *name = format("%s_%s", update->op->name, phase->name);
-    if (l2 == 0) return name;
-    name = format("%s_l2_%.9g", name, l2);
+    if (l2 != 0) name = format("%s_l2_%.9g", name, l2);
+    if (factor != 1) name = format("%s_rate_%.9g", name, factor);
     for (char *c = name; *c; c++)
         if (*c == '.' || *c == '-' || *c == '+') *c = '_';
     return name;
 }
 
+/* What becomes of the gradient first; the slots' order is that of apply. */
+static void set_clipping(Emit *e, const Node *update)
+{
+    const char *names[MAX_SLOTS];
+    const Phase *phase = e->g->phase;
+    const double norm = fmax(limit(phase, "clipnorm"), limit(phase, "global_clipnorm"));
+    const int steps = accumulation_steps(phase);
+    const int each = phase->optimizer->slots(update->values, names);
+    set(e, "$steps", "%d", steps);
+    set(e, "$sum", steps > 1 ? "slot[%d] + from" : "NULL", each);
+    set(e, "$clip", "(real)%.17g", limit(phase, "clipvalue"));
+    if (norm > 0)
+        set(e, "$scale", "NAME(norm_scale)(slot[%d], (real)%.17g)", each + (steps > 1), norm);
+    else
+        set(e, "$scale", "1");
+}
+
 const char *need_update(Emit *e, const Node *update)
 {
-    const double l2 = update->in[0]->weight->l2;
-    const char *name = function_name(update, e->g->phase, l2);
+    const Weight *w = update->in[0]->weight;
+    const double factor = e->g->phase->rates[w->layer->index];
+    const char *name = function_name(update, e->g->phase, w->l2, factor);
     need_section(e, "lanes");
     need_section(e, "optimizers");
     set(e, "$update", "%s", name);
-    set(e, "$l2", "(real)%.17g", 2 * l2);
+    set(e, "$rate", factor == 1 ? "run->learning_rate" : "run->learning_rate * (real)%.17g",
+        factor);
+    set(e, "$l2", "(real)%.17g", 2 * w->l2);
     set_number(e, update, "weight_decay");
+    set_clipping(e, update);
     const char *kind = update->op->name;
     const char *section = strcmp(kind, "sgd") == 0       ? set_sgd(e, update)
                           : strcmp(kind, "rmsprop") == 0 ? set_rmsprop(e, update)

@@ -354,7 +354,7 @@ static void test_phases(void **state)
     assert_string_equal(b->optimizer->type, "Adam");
     assert_true(find_value(b->optimizer->attrs, b->optimizer_values, "learning_rate")->f[0] == 1);
     assert_true(find_value(b->loss->attrs, b->loss_values, "label_smoothing")->f[0] == 0.1);
-    assert_string_equal(b->metrics[0], "acc");
+    assert_string_equal(b->metrics[0]->name, "acc");
     assert_int_equal(b->epochs, 3);
     assert_int_equal(b->batch, 5);
 }

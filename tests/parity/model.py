@@ -19,6 +19,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 _stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)
 import keras  # noqa: E402
+import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 os.dup2(_stderr, 2)
 from keras import layers as L  # noqa: E402
@@ -68,6 +69,29 @@ def make_optimizer(spec):
         return keras.optimizers.get(spec)
     arguments = {key: value for key, value in spec.items() if key != "type"}
     return getattr(keras.optimizers, spec["type"])(**arguments)
+
+
+def make_metric(spec):
+    if isinstance(spec, str):
+        return spec
+    arguments = {key: value for key, value in spec.items() if key != "type"}
+    return getattr(keras.metrics, spec["type"])(**arguments)
+
+
+def classes_of(y):
+    """The class of each label, as Keras's fit takes it for class_weight."""
+    y = np.asarray(y)
+    if y.ndim > 1:
+        y = y.argmax(-1) if y.shape[-1] > 1 else y[:, 0]
+    return np.round(y).astype(int)
+
+
+def class_weights(spec, y):
+    """fit's class_weight; None without."""
+    if spec != "balanced":
+        return spec and {int(key): float(value) for key, value in spec.items()}
+    classes, counts = np.unique(classes_of(y), return_counts=True)
+    return {int(one): len(y) / (len(classes) * count) for one, count in zip(classes, counts)}
 
 
 def base_layers(spec):
@@ -166,19 +190,44 @@ class Net:
     def start(self, name):
         """Begins a phase: what is trainable, the loss, a fresh optimizer."""
         phase = next(item for item in self.spec["phases"] if item["name"] == name)
+        self.phase = phase
         self.model.trainable = True
+        chosen = [layer for pattern in phase.get("train", []) for layer in self.frozen(pattern)]
+        for layer in self.layers:
+            layer.trainable = not phase.get("train") or layer in chosen
         for pattern in phase.get("freeze", []):
             for layer in self.frozen(pattern):
                 layer.trainable = False
         self.batch = phase.get("batch_size", 32)
         self.optimizer = make_optimizer(phase["optimizer"])
-        self.model.compile(optimizer=self.optimizer, loss=make_loss(phase["loss"]))
-        self.optimizer.build(self.model.trainable_variables)
+        self.model.compile(optimizer=self.optimizer, loss=make_loss(phase["loss"]),
+                           metrics=[make_metric(item) for item in phase.get("metrics", [])])
+        self.groups = self.make_groups(phase.get("learning_rate_multipliers", {}))
 
-    def gradients(self, x, y):
+    def make_groups(self, multipliers):
+        """An optimizer for each factor of the learning rate, and what it trains."""
+        factors = {}
+        for pattern, factor in multipliers.items():
+            factors |= {weight.path: factor for layer in self.frozen(pattern)
+                        for weight in layer.trainable_weights}
+        groups = {}
+        for number, weight in enumerate(self.model.trainable_variables):
+            groups.setdefault(factors.get(weight.path, 1.0), []).append(number)
+        made = []
+        for factor, numbers in groups.items():
+            optimizer = self.optimizer
+            if len(groups) > 1:
+                optimizer = make_optimizer(self.phase["optimizer"])
+                optimizer.learning_rate = float(optimizer.learning_rate) * factor
+            optimizer.build([self.model.trainable_variables[number] for number in numbers])
+            made.append((optimizer, numbers))
+        return made
+
+    def gradients(self, x, y, weights=None):
         """Loss and gradients of one training step, as Keras's own train_step takes them."""
         with tf.GradientTape() as tape:
-            loss = self.model.compute_loss(x, y, self.model(x, training=True), training=True)
+            loss = self.model.compute_loss(x, y, self.model(x, training=True),
+                                           sample_weight=weights, training=True)
         return loss, tape.gradient(loss, self.model.trainable_variables)
 
     def named(self, gradients):
@@ -189,22 +238,40 @@ class Net:
     def first_gradients(self, x, y, compiled=False):
         """The gradients of the first batch of the phase, by weight name."""
         step = tf.function(self.gradients) if compiled else self.gradients
-        return self.named(step(x[: self.batch], y[: self.batch])[1])
+        weights = self.sample_weights(y)
+        weights = None if weights is None else weights[: self.batch]
+        return self.named(step(x[: self.batch], y[: self.batch], weights)[1])
+
+    def sample_weights(self, y):
+        weights = class_weights(self.phase.get("class_weight"), y)
+        if weights is None:
+            return None
+        return np.array([weights.get(one, 1.0) for one in classes_of(y)], np.float32)
 
     def train(self, x, y, steps, compiled=False):
         """The loss of each of so many steps over the batches in order, again and again."""
-        def update(rows, labels):
-            loss, gradients = self.gradients(rows, labels)
-            self.optimizer.apply(gradients, self.model.trainable_variables)
+        def update(rows, labels, weights):
+            loss, gradients = self.gradients(rows, labels, weights)
+            for optimizer, numbers in self.groups:
+                optimizer.apply([gradients[number] for number in numbers],
+                                [self.model.trainable_variables[number] for number in numbers])
             return loss
 
         step = tf.function(update) if compiled else update
-        starts = range(0, len(x), self.batch)
+        starts, weights = range(0, len(x), self.batch), self.sample_weights(y)
         losses = []
         for number in range(steps):
             at = starts[number % len(starts)]
-            losses.append(float(step(x[at: at + self.batch], y[at: at + self.batch])))
+            rows = slice(at, at + self.batch)
+            losses.append(float(step(x[rows], y[rows], None if weights is None else weights[rows])))
         return losses
+
+    def fit(self, x, y, epochs):
+        """What Keras's own fit shows of each epoch, validated on the same data."""
+        history = self.model.fit(x, y, batch_size=self.batch, epochs=epochs, shuffle=False,
+                                 validation_data=(x, y), verbose=0,
+                                 class_weight=class_weights(self.phase.get("class_weight"), y))
+        return {name: np.array(values) for name, values in history.history.items()}
 
     def predict(self, x, compiled=False):
         call = tf.function(self.model.call) if compiled else self.model

@@ -1,6 +1,10 @@
 /* Tests of metrics.c: Keras's meaning of "accuracy" and of the numbers of an epoch. */
+#include <math.h>
+
 #include "internal.h"
 #include "outcome.h"
+
+#include "metric_cases.h"
 
 static void test_binary_is_strictly_above_half(void **state)
 {
@@ -40,16 +44,16 @@ static void test_argmax(void **state)
 static void test_meter_weighs_by_batch_size(void **state)
 {
     (void)state;
-    const char *const metrics[] = {"acc", NULL};
-    RtPhase phase = {.name = "head", .metrics = metrics};
-    RtModel model = {.output_size = 1};
+    const RtMetric metrics[] = {{.name = "acc", .kind = RT_BINARY_ACCURACY, .threshold = 0.5}};
+    RtPhase phase = {.name = "head", .metrics = metrics, .metric_count = 1};
+    RtModel model = {.output_rank = 2, .output_dims = {0, 1}, .output_size = 1};
     real y[] = {1, 1, 1, 1}, out[] = {1, 1, 1, 0};
     RtBatch batch = {.n = 4, .y = y}, rest = {.n = 1, .y = y};
-    RtMeter meter = {0};
+    RtMeter meter = rt_meter_open(&phase);
     RtLogNames names = rt_log_names_open(&phase);
     RtLog logs[RT_LOGS];
-    rt_meter_add(&meter, &model, RT_BINARY_CROSSENTROPY, &batch, out, 1.0);
-    rt_meter_add(&meter, &model, RT_BINARY_CROSSENTROPY, &rest, out, 3.5);
+    rt_meter_add(&meter, &model, &batch, out, 1.0);
+    rt_meter_add(&meter, &model, &rest, out, 3.5);
     assert_int_equal(rt_meter_logs(&meter, &names, false, logs), 2);
     assert_string_equal(logs[0].name, "acc");
     assert_string_equal(logs[1].name, "loss");
@@ -58,19 +62,47 @@ static void test_meter_weighs_by_batch_size(void **state)
     assert_string_equal(logs[0].name, "val_acc");
     assert_string_equal(logs[1].name, "val_loss");
     rt_log_names_close(&names);
+    rt_meter_close(&meter);
 }
 
 static void test_no_metrics(void **state)
 {
     (void)state;
     RtPhase phase = {.name = "head"};
-    RtMeter meter = {0};
+    RtMeter meter = rt_meter_open(&phase);
     RtLogNames names = rt_log_names_open(&phase);
     RtLog logs[RT_LOGS];
     assert_int_equal(rt_meter_logs(&meter, &names, false, logs), 1);
     assert_string_equal(logs[0].name, "loss");
     assert_true(logs[0].value == 0);
     rt_log_names_close(&names);
+    rt_meter_close(&meter);
+}
+
+static void assert_near(const MetricCase *c, double value, double expected)
+{
+    if (!(fabs(value - expected) <= 1e-6))
+        fail_msg("%s of %d units is %.9g, of Keras %.9g", c->metric.name, c->units, value,
+                 expected);
+}
+
+/* After one batch and after three, as Keras shows them. */
+static void test_values_of_keras(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const MetricCase *c = &cases[i];
+        RtModel model = {.output_rank = 2, .output_dims = {0, c->units}, .output_size = c->units};
+        double *sums = rt_alloc(rt_metric_size(&c->metric), sizeof *sums);
+        for (int batch = 0; batch < CASE_BATCHES; batch++) {
+            const size_t row = (size_t)batch * CASE_ROWS;
+            RtBatch rows = {.n = CASE_ROWS, .y = c->y + row * (size_t)c->labels};
+            rt_metric_add(&c->metric, &model, &rows, c->out + row * (size_t)c->units, sums);
+            if (batch == 0) assert_near(c, rt_metric_value(&c->metric, sums), c->first);
+        }
+        assert_near(c, rt_metric_value(&c->metric, sums), c->all);
+        free(sums);
+    }
 }
 
 static char *history_text(void)
@@ -108,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_argmax),
         cmocka_unit_test(test_meter_weighs_by_batch_size),
         cmocka_unit_test(test_no_metrics),
+        cmocka_unit_test(test_values_of_keras),
         cmocka_unit_test(test_history_reads_like_csv_logger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

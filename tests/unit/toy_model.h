@@ -129,7 +129,7 @@ static const RtWeight toy_weights[] = {
     {"out/bias", 2, 1, {2}, TOY_BIAS, RT_INIT_ZEROS, 0, 0},
 };
 static const RtSlot toy_slots[] = {{"momentum", 0, TOY_V_KERNEL}, {"momentum", 1, TOY_V_BIAS}};
-static const char *const toy_metrics[] = {"accuracy", NULL};
+static const RtMetric toy_metrics[] = {{.name = "accuracy", .kind = RT_CATEGORICAL_ACCURACY}};
 static const unsigned char toy_all[] = {1, 1}, toy_bias_only[] = {0, 1};
 
 static const RtPhase toy_phases[] = {
@@ -141,6 +141,7 @@ static const RtPhase toy_phases[] = {
      .loss = RT_CATEGORICAL_CROSSENTROPY,
      .loss_name = "categorical_crossentropy",
      .metrics = toy_metrics,
+     .metric_count = 1,
      .trainable = toy_all,
      .slots = toy_slots,
      .slot_count = 2,
@@ -155,6 +156,7 @@ static const RtPhase toy_phases[] = {
      .loss = RT_CATEGORICAL_CROSSENTROPY,
      .loss_name = "categorical_crossentropy",
      .metrics = toy_metrics,
+     .metric_count = 1,
      .trainable = toy_bias_only,
      .slots = toy_slots + 1,
      .slot_count = 1,
