@@ -69,7 +69,7 @@ uint64_t rt_checksum_mapped(const void *mapped, size_t bytes)
     return rt_checksum_close(hash);
 }
 
-/* ---- Of contents ------------------------------------------------------------------------------ */
+/* ---- Of contents ----------------------------------------------------------------------------- */
 
 static RtHash as_hash(XXH128_hash_t sum) { return (RtHash){sum.low64, sum.high64}; }
 

@@ -385,9 +385,10 @@ bool rt_option_is_loose(const char *name)
 
 static bool is_kept(const Option *option)
 {
+    if (!(option->commands & TRAIN)) return false; /* another command's of the same name */
     for (int i = 0; i < LOOSE; i++)
         if (strcmp(loose[i].name, option->name) == 0) return loose[i].kept;
-    return option->commands & TRAIN;
+    return true;
 }
 
 static const char not_given[] = "not given";

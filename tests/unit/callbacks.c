@@ -48,7 +48,7 @@ typedef struct {
 static const RtLayer layer = {"w", "Dense", -1, 2, {0, 1}, 1, 0, 1};
 static const RtWeight weight = {"w/kernel", 0, 1, {1}, 0, RT_INIT_ZEROS, 1, 1};
 static const unsigned char trainable[] = {1};
-static const char *const metrics[] = {"accuracy", NULL};
+static const RtMetric metrics[] = {{.name = "accuracy", .kind = RT_BINARY_ACCURACY}};
 
 static void open_fit(Fit *fit, const RtCallback *about, double rate, int epochs)
 {
@@ -64,6 +64,7 @@ static void open_fit(Fit *fit, const RtCallback *about, double rate, int epochs)
     fit->phase = (RtPhase){.name = "p",
                            .learning_rate = rate,
                            .metrics = metrics,
+                           .metric_count = 1,
                            .trainable = trainable,
                            .callbacks = &fit->about,
                            .callback_count = 1};

@@ -98,7 +98,7 @@ static void test_mistakes(void **state)
         {"train --data d --phase tone", "did you mean tune?"},
         {"train --data d --phase zzzzz", "its phases: head tune"},
         {"train --data d --checkpoint-every 0",
-         "--checkpoint-every 0: must be a number of minutes above 0"},
+         "--checkpoint-every 0: must be a number above 0"},
         {"train --data d --until haed", "--until haed: the model has no such phase"},
         {"train --data d --until head --phase head", "either --phase or --until, not both"},
         {"train --resume --fresh", "either --resume or --fresh, not both"},
