@@ -9,9 +9,10 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "cache.h"
 #include "tryout.h"
 
-enum { MEASURED = 3 /* steps, after one that pays for cold caches */, CHECKPOINTS = 2 };
+enum { MEASURED = 3 /* steps, after one that pays for cold caches */, KEPT = 2 };
 
 static const double LEAST_SECONDS = 0.5; /* of measuring: short steps vary */
 
@@ -143,6 +144,19 @@ static double print_phase(const RtTryout *tryout, const RtPhase *phase, const Ep
     return total;
 }
 
+/* What is measured computes all of each picture; kept features leave the upper part. */
+static void print_cache(const RtTryout *tryout, const RtPhase *phase)
+{
+    const RtCut *cut = phase->train_cut;
+    if (!cut || (cut->random && !phase->variants)) return;
+    double below = (double)cut->macs * phase->batch;
+    printf("phase %s: where features below %s are kept (--cache), later epochs take %.1f %% of the "
+           "multiply-adds\n  and the features %.1f MiB of memory or disk\n",
+           phase->name, cut->layer, 100 * fmax(1 - below / (double)phase->step_macs, 0),
+           (double)rt_cache_row_bytes(phase, cut) * (double)tryout->data->count *
+               rt_cache_variants(phase, cut) / 1048576);
+}
+
 static void print_times(RtTryout *tryout)
 {
     const RtModel *model = tryout->session->model;
@@ -161,6 +175,8 @@ static void print_times(RtTryout *tryout)
         print_duration(total);
         printf("\n");
     }
+    for (int i = 0; i < model->phase_count; i++)
+        if (rt_tryout_chosen(tryout, &model->phases[i])) print_cache(tryout, &model->phases[i]);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -186,7 +202,8 @@ static void print_bytes(const char *what, double bytes)
     printf("  %-44s %14.0f bytes %10.1f MiB\n", what, bytes, bytes / 1048576);
 }
 
-/* After the steps: the peak is that of this process, which has done all that a training does. */
+/* After the steps: the peak is that of this process, which has done all that a training does but
+ * for its report. */
 static void print_memory(const RtSession *session)
 {
     const RtModel *model = session->model;
@@ -196,6 +213,7 @@ static void print_memory(const RtSession *session)
     double arena = (double)model->arena_bytes, weights = (double)weight_bytes(model);
     double scratch = (double)threads * (double)model->scratch_bytes;
     double peak = (double)usage.ru_maxrss * 1024;
+    static const double REPORT = 4 << 20; /* its pictures and its text */
     char name[80];
     printf("\nmemory\n");
     print_bytes("weights", weights);
@@ -206,7 +224,8 @@ static void print_memory(const RtSession *session)
     snprintf(name, sizeof name, "scratch of %d threads", threads);
     print_bytes(name, scratch);
     print_bytes("program, libraries, decoders (measured)", peak - arena - scratch);
-    print_bytes("all", peak);
+    print_bytes("report.html, while it is made (about)", REPORT);
+    print_bytes("all", peak + REPORT);
 }
 
 /* ---- Disk ------------------------------------------------------------------------------------ */
@@ -244,15 +263,17 @@ static void print_disk(const RtTryout *tryout)
     static const double HEAD = 256; /* of a file, for each weight and slot: name, shape, checksum */
     const RtModel *model = tryout->session->model;
     const RtOptions *options = tryout->session->options;
+    int kept = options->keep ? options->keep : KEPT;
     char *folder = options->out ? rt_format("%s", options->out) : rt_format("runs/%s", model->name);
     double weights = (double)weight_bytes(model) + HEAD * model->weight_count;
     double checkpoint = weights + largest_slots(tryout) + HEAD * model->weight_count;
-    double all = 2 * weights + (CHECKPOINTS + 1) * checkpoint, room = free_bytes(folder);
+    double all = 2 * weights + (kept + 1) * checkpoint, room = free_bytes(folder);
     printf("\ndisk\n");
     print_bytes("best and last weights", 2 * weights);
     char name[80];
-    snprintf(name, sizeof name, "%d checkpoints, and one that is written", CHECKPOINTS);
-    print_bytes(name, (CHECKPOINTS + 1) * checkpoint);
+    snprintf(name, sizeof name, "%d checkpoint%s, and one that is written", kept,
+             kept == 1 ? "" : "s");
+    print_bytes(name, (kept + 1) * checkpoint);
     print_bytes("all", all);
     if (all > room)
         rt_die(RT_NO_ROOM, "make room, or name another folder with --out",

@@ -6,8 +6,9 @@
 
 bool rt_tryout_chosen(const RtTryout *tryout, const RtPhase *phase)
 {
-    const char *name = tryout->session->options->phase;
-    return !name || strcmp(name, phase->name) == 0;
+    const RtOptions *options = tryout->session->options;
+    if (options->phase) return strcmp(options->phase, phase->name) == 0;
+    return !options->until || phase <= rt_find_phase(tryout->session->model, options->until);
 }
 
 const RtPhase *rt_tryout_first(const RtTryout *tryout)

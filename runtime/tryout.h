@@ -20,8 +20,9 @@ typedef struct {
 /* Opens data and weights as train does, and with the same refusals. */
 void rt_tryout_open(RtTryout *tryout, RtSession *session);
 void rt_tryout_close(RtTryout *tryout);
-bool rt_tryout_chosen(const RtTryout *tryout, const RtPhase *phase); /* by --phase */
-const RtPhase *rt_tryout_first(const RtTryout *tryout);              /* of the chosen phases */
+/* By --phase and --until. */
+bool rt_tryout_chosen(const RtTryout *tryout, const RtPhase *phase);
+const RtPhase *rt_tryout_first(const RtTryout *tryout); /* of the chosen phases */
 /* A phase as at its start: an optimizer without memory, its learning rate. */
 void rt_tryout_begin(RtTryout *tryout, const RtPhase *phase);
 void rt_tryout_end(RtTryout *tryout);
