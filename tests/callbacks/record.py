@@ -3,7 +3,7 @@ options, for tests/compiler/callbacks.c:
 
     build/parity-venv/bin/python tests/callbacks/record.py
 
-writes recorded.json beside this file. Histories are made up: random walks of the four numbers that a
+writes recorded.json and options.json beside this file. Histories are made up: random walks of the four numbers that a
 training with validation logs, with ties, plateaus and now and then a NaN or an infinity. In the JSON
 NaN is null, infinities are strings, true and false are 1 and 0."""
 
@@ -207,7 +207,6 @@ def main():
     schedules = make_schedules()
     recorded = {
         "keras": keras.__version__,
-        "options": record_options(),
         "stopping": [record_stopping() for _ in range(150)],
         "plateau": [record_plateau() for _ in range(150)],
         "checkpoint": [record_checkpoint() for _ in range(40)],
@@ -220,6 +219,8 @@ def main():
     for key, cases in recorded.items():
         rows = ",\n".join(json.dumps(plain(case), allow_nan=False) for case in cases)
         lines.append(f'"{key}": [\n{rows}]')
+    options = ",\n".join(json.dumps(plain(one)) for one in record_options())
+    (HERE / "options.json").write_text("[\n" + options + "]\n")
     (HERE / "recorded.json").write_text("{" + ",\n".join(lines) + "}\n")
 
 
