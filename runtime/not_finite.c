@@ -83,7 +83,8 @@ static char *find_cause(RtTraining *training, const RtState *state, const RtBatc
                         Search *search)
 {
     rt_restore_trained(training, state->weights);
-    if (has_bad_pictures(training, batch, search->rows))
+    /* from a cache of features, there are no pictures */
+    if (!training->session->train_cache && has_bad_pictures(training, batch, search->rows))
         return rt_format("the input itself holds such numbers");
     do_again(training, batch, search);
     rt_restore_trained(training, state->weights);
