@@ -30,6 +30,9 @@ typedef struct {
 
 /* ---- Places ---------------------------------------------------------------------------------- */
 
+/* Neither NaN nor infinite, nor so large that the scale would be. */
+static bool can_draw(double value) { return fabs(value) < 1e30; }
+
 static double value_at(const Chart *chart, int column, size_t row)
 {
     return chart->epochs->values[row * (size_t)chart->epochs->columns + (size_t)column];
@@ -53,7 +56,7 @@ static void widen_range(const Chart *chart, int column, double *low, double *hig
 {
     for (size_t i = 0; column >= 0 && i < chart->epochs->rows; i++) {
         double value = value_at(chart, column, i);
-        if (!isfinite(value)) continue;
+        if (!can_draw(value)) continue;
         if (value < *low) *low = value;
         if (value > *high) *high = value;
     }
@@ -125,7 +128,7 @@ static void draw_points(const Chart *chart, int column, const char *class)
     const RtEpochs *epochs = chart->epochs;
     for (size_t i = 0; i < epochs->rows; i++) {
         double value = value_at(chart, column, i), x = x_of(chart, (double)i);
-        if (!isfinite(value)) continue;
+        if (!can_draw(value)) continue;
         double y = y_of(chart, value);
         if (column == chart->twin)
             rt_html(chart->out,
@@ -146,10 +149,10 @@ static void draw_series(const Chart *chart, int column, const char *class)
     rt_html(chart->out, "<path class=\"%s\" d=\"", class);
     for (size_t i = 0; i < chart->epochs->rows; i++) {
         double value = value_at(chart, column, i);
-        if (isfinite(value))
+        if (can_draw(value))
             fprintf(chart->out, "%c%.1f %.1f", pen_down ? 'L' : 'M', x_of(chart, (double)i),
                     y_of(chart, value));
-        pen_down = isfinite(value);
+        pen_down = can_draw(value);
     }
     rt_html(chart->out, "\"/>");
     if (chart->epochs->rows <= MOST_MARKED) draw_points(chart, column, class);

@@ -195,6 +195,18 @@ else
     echo "ok report/no_run"
 fi
 
+mkdir damaged
+cp run/best.safetensors damaged/
+echo '{"program": "<i>", "arguments": [1, "a b<"], "data": [], "run": {"seconds": "x"},' \
+    '"machine": {"<k>_bytes": 1e300}, "versions": "no"}' >damaged/args.json
+printf 'epoch,phase,<b>,loss\r\n0,"><i>,3,inf\r\n1,q,nan,-4\r\n2,q,1e308,1e-300\r\n' \
+    >damaged/history.csv
+ok damaged ./small report --data data --out damaged
+ok damaged_well_formed ./page check damaged/report.html
+head -c 2000 run/best.safetensors | tee damaged/args.json >damaged/history.csv
+ok not_even_text ./small report --data data --out damaged
+ok not_even_text_well_formed ./page check damaged/report.html
+
 interrupt() {
     ./small train --data data --epochs 100000 --out stopped --quiet >out 2>err &
     pid=$!
