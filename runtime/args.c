@@ -137,7 +137,7 @@ static void write_run(FILE *out, const RtTook *took, bool over)
 void rt_args_write(const RtSession *session, const char *folder, const RtTook *took, bool over)
 {
     char *path = rt_format("%s/args.json", folder);
-    RtOut *file = rt_out_open(path);
+    RtOut *file = rt_out_try(path); /* a full disk ends no training */
     FILE *out = rt_out_file(file);
     fputs("{\n  \"program\": ", out);
     rt_json_write_string(out, rt_program);

@@ -147,10 +147,11 @@ static void write_head(const RtReport *report)
     rt_html(report->out, "</header>\n<main>\n");
 }
 
-static void write_page(RtReport *report)
+/* A full disk ends no training; the command has nothing else to do. */
+static void write_page(RtReport *report, bool must)
 {
     char *path = rt_format("%s/report.html", report->folder);
-    RtOut *file = rt_out_open(path);
+    RtOut *file = must ? rt_out_open(path) : rt_out_try(path);
     report->out = rt_out_file(file);
     write_head(report);
     rt_report_charts(report);
@@ -164,8 +165,7 @@ static void write_page(RtReport *report)
             "</main>\n<footer>Written by %s, a program of tlc %s.</footer>\n</body>\n"
             "</html>\n",
             rt_program, report->model->tlc);
-    rt_out_commit(file);
-    printf("report: %s\n", path);
+    if (rt_out_commit(file)) printf("report: %s\n", path);
     free(path);
 }
 
@@ -258,7 +258,7 @@ void rt_report_end(RtTraining *training)
     if (report.weights && !rt_signal())
         report.verdict = rt_judge(session, report.phase,
                                   training->validation ? training->validation : training->data);
-    write_page(&report);
+    write_page(&report, false);
     close_report(&report);
 }
 
@@ -293,7 +293,7 @@ int rt_report(RtSession *session)
     rt_classes_check(report.train, report.saved, options.data);
     report.verdict =
         rt_judge(session, report.phase, report.validation ? report.validation : report.train);
-    write_page(&report);
+    write_page(&report, true);
     rt_data_close(report.train);
     rt_data_close(report.validation);
     close_report(&report);

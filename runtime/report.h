@@ -89,6 +89,7 @@ void rt_report_pictures(const RtReport *report); /* report_picture.c: worst and 
 void rt_report_model(const RtReport *report);    /* report_model.c: layers, phases */
 void rt_report_memory(const RtReport *report);   /* report_plan.c */
 void rt_report_data(const RtReport *report);     /* report_facts.c: pictures by class and side */
+void rt_report_audit(const RtReport *report);    /* report_audit.c: what `check` finds in them */
 void rt_report_facts(const RtReport *report);    /* arguments, machine, versions, hashes */
 extern const char *const rt_report_style[];      /* report_style.c: CSS; NULL ends */
 

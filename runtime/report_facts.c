@@ -103,6 +103,7 @@ void rt_report_data(const RtReport *report)
     rt_html(report->out, ".</p>\n");
     write_problems(report);
     if (train->classes) write_class_counts(report);
+    rt_report_audit(report);
     rt_html(report->out, "</section>\n");
 }
 

@@ -228,6 +228,7 @@ shows signal_classes stopped/report.html 'class="matrix' 'The training was stopp
 cp -r data bad
 head -c 200 bad/train/0/*0000.jpg >bad/train/0/cut.jpg
 ok unreadable ./small train --data bad --epochs 1 --out bad_run
+shows unreadable_audited bad_run/report.html 'error: '
 shows unreadable_named bad_run/report.html '1 picture could not be read' 'cut.jpg</code>: broken'
 ok unreadable_well_formed ./page check bad_run/report.html
 ok no_temporary_files sh -c 'test -z "$(find . -name "*.tmp*")"'
