@@ -227,7 +227,7 @@ static void close_report(RtReport *report)
 void rt_report_begin(RtTraining *training)
 {
     if (!training->folder) return;
-    rt_took_begin(&training->took, training->folder, rt_history_count(training->history) > 0);
+    rt_took_begin(&training->took, training->folder, training->checkpoint != NULL);
     rt_args_write(training->session, training->folder, &training->took, false);
 }
 

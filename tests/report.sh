@@ -164,9 +164,15 @@ else
     fail size "$(wc -c <run/report.html) bytes"
 fi
 
+# A training that is complete changes nothing.
+cp run/report.html first.html
+seconds=$(grep '"seconds"' run/args.json)
+ok complete ./small train --data data --out run --seed 3
+ok complete_leaves_the_page cmp first.html run/report.html
+shows complete_keeps_what_it_took run/args.json "${seconds%.*}"
+
 # ---- Written anew --------------------------------------------------------------------------------
 
-cp run/report.html first.html
 ok again ./small report --data data --out run
 ok again_well_formed ./page check run/report.html
 page_matches again_numbers run/report.html evaluated
