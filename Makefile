@@ -94,7 +94,7 @@ $(BUILD)/standin/libtlcrt.a: $(wildcard runtime/*.[ch])
 STANDIN := $(shell grep -qw avx512_bf16 /proc/cpuinfo && echo 1 || echo 0)
 export STANDIN
 
-SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/bad/run \
+SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/help.sh tests/bad/run \
          tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh tests/tuned.sh \
          tests/recipe.sh "tests/golden/run $(GOLDEN)" tests/programs.sh tests/resume/run \
          tests/callbacks/run tests/cache.sh tests/report.sh tests/check/run
