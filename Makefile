@@ -96,7 +96,8 @@ export STANDIN
 
 SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tests/help.sh tests/bad/run \
          tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh tests/tuned.sh \
-         tests/recipe.sh "tests/golden/run $(GOLDEN)" tests/programs.sh tests/resume/run \
+         tests/recipe.sh tests/golden/epochs/run \
+         "tests/golden/run $(GOLDEN)" tests/programs.sh tests/resume/run \
          tests/callbacks/run tests/cache.sh tests/report.sh tests/check/run
 
 packages-%:

@@ -5,9 +5,13 @@
  *                                  there is something to train) and weights.safetensors
  *   compare check RECORDING DIR    holds DIR/output.npy, DIR/grad.npz and DIR/train.npz against the
  *                                  recording; prints the first difference and exits 1
+ *   compare epochs RECORDING DIR   holds the losses of steps in DIR/PHASE.npz and the history in
+ *                                  DIR/PHASE/history.csv against a recording of
+ * tests/parity/epochs.py
  *
  * Tolerances: outputs, gradients and weights 1e-4 of the largest magnitude of their array, losses
- * 1e-5, or 1e-4 for the large models, whose kernels and pictures come from seeds. */
+ * 1e-5, or 1e-4 for the large models, whose kernels and pictures come from seeds, and for all that
+ * epochs show. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +19,8 @@
 #include "internal.h"
 
 static const int64_t LIMIT = (int64_t)1 << 31;
-static const double TOLERANCE = 1e-4, LOSS_TOLERANCE = 1e-5, LARGE_LOSS_TOLERANCE = 1e-4;
+static const double TOLERANCE = 1e-4, LOSS_TOLERANCE = 1e-5, LARGE_LOSS_TOLERANCE = 1e-4,
+                    EPOCH_TOLERANCE = 1e-4;
 enum { FIRST_SEED = 1, SEEDS = 8, PURPOSE_PIXELS = 0xDA7A, WHOLE = 8192, SAMPLES = 1024 };
 
 static const char *recording, *folder;
@@ -258,12 +263,72 @@ static void check(void)
     }
 }
 
+/* ---- epochs ---------------------------------------------------------------------------------- */
+
+/* The number in a column of a row, counted from 0 behind the header; NaN if there is none. */
+static double read_history(const char *path, const char *column, int64_t row)
+{
+    static char header[4096], line[4096];
+    FILE *file = fopen(path, "r");
+    double value = NAN;
+    bool read = file && fgets(header, sizeof header, file);
+    for (int64_t i = 0; i <= row && read; i++) read = fgets(line, sizeof line, file);
+    char *names = header, *cells = line, *name, *cell;
+    while (read && (name = strsep(&names, ",\r\n")) && (cell = strsep(&cells, ",\r\n")))
+        if (!strcmp(name, column)) value = strtod(cell, NULL);
+    if (file) fclose(file);
+    return value;
+}
+
+static void check_numbers(const char *name, const double *ours, Numbers theirs)
+{
+    for (int64_t i = 0; i < theirs.count; i++) {
+        double off = fabs(ours[i] - theirs.values[i]) / fmax(1, fabs(theirs.values[i]));
+        if (!(off <= EPOCH_TOLERANCE)) differ(name, off, EPOCH_TOLERANCE, i);
+    }
+}
+
+/* name: "epochs/PHASE/COLUMN" */
+static void check_history(const char *name)
+{
+    Numbers theirs = read_numbers(recording, name);
+    char *phase = rt_format("%s", name + strlen("epochs/")), *column = strchr(phase, '/');
+    double ours[16] = {0};
+    *column++ = '\0';
+    char *path = rt_format("%s/%s/history.csv", folder, phase);
+    for (int64_t i = 0; i < theirs.count; i++) ours[i] = read_history(path, column, i);
+    check_numbers(name, ours, theirs);
+    free(theirs.values), free(path), free(phase);
+}
+
+/* name: "steps/PHASE" */
+static void check_steps(const char *name)
+{
+    char *path = rt_format("%s/%s.npz", folder, name + strlen("steps/"));
+    Numbers ours = read_numbers(path, "loss"), theirs = read_numbers(recording, name);
+    if (ours.count != theirs.count) differ(name, INFINITY, EPOCH_TOLERANCE, ours.count);
+    check_numbers(name, ours.values, theirs);
+    free(ours.values), free(theirs.values), free(path);
+}
+
+static void check_epochs(void)
+{
+    for (char **name = rt_npz_names(recording); *name; name++) {
+        if (starts_with(*name, "epochs/")) check_history(*name);
+        if (starts_with(*name, "steps/")) check_steps(*name);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } modes[] = {{"unpack", unpack}, {"check", check}, {"epochs", check_epochs}};
     rt_program = "compare";
-    bool known = argc == 4 && (!strcmp(argv[1], "unpack") || !strcmp(argv[1], "check"));
-    if (!known) rt_die(RT_USAGE, NULL, "usage: compare unpack|check RECORDING DIR");
+    if (argc != 4) rt_die(RT_USAGE, NULL, "usage: compare unpack|check|epochs RECORDING DIR");
     recording = argv[2], folder = argv[3];
-    (argv[1][0] == 'u' ? unpack : check)();
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(argv[1], modes[i].name)) modes[i].run();
     return RT_OK;
 }

@@ -24,6 +24,7 @@ import tensorflow as tf  # noqa: E402
 os.dup2(_stderr, 2)
 from keras import layers as L  # noqa: E402
 from keras.applications import imagenet_utils  # noqa: E402
+from keras.src.utils import naming  # noqa: E402
 
 tf.get_logger().setLevel("ERROR")
 warnings.filterwarnings("ignore", module="keras")
@@ -200,6 +201,7 @@ class Net:
                 layer.trainable = False
         self.batch = phase.get("batch_size", 32)
         self.optimizer = make_optimizer(phase["optimizer"])
+        naming.reset_uids()  # metrics are numbered anew in each phase
         self.model.compile(optimizer=self.optimizer, loss=make_loss(phase["loss"]),
                            metrics=[make_metric(item) for item in phase.get("metrics", [])])
         self.groups = self.make_groups(phase.get("learning_rate_multipliers", {}))
