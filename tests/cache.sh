@@ -51,7 +51,8 @@ END
 # build NAME [MODEL]: MODEL.json to a program, under sanitizers too.
 build() {
     "$build/tlc" "${2:-$1}.json" -o "$1.c" 2>log &&
-        $cc -I"$root/runtime" "$1.c" "$build/libtlcrt.a" $libs -o "$1" 2>>log || fail "build_$1" "$(head -n 3 log)"
+        $cc -I"$root/runtime" "$1.c" "$build/libtlcrt.a" $libs -o "$1" 2>>log ||
+        fail "build_$1" "$(head -n 3 log)"
 }
 
 draw_pictures() {
@@ -74,13 +75,17 @@ int main(void)
 {
     static uint8_t x[40][32][32][3];
     static float y[40][3];
+    uint8_t *pixels = &x[0][0][0][0];
     unsigned seed = 1;
-    for (size_t i = 0; i < sizeof x; i++) ((uint8_t *)x)[i] = (seed = seed * 1103515245 + 12345) >> 20;
+    for (size_t i = 0; i < sizeof x; i++)
+        pixels[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 20);
     for (int i = 0; i < 40; i++) y[i][i % 3] = 1;
-    RtArray arrays[] = {{.name = (char *)"x", .type = RT_U8, .rank = 4, .dims = {40, 32, 32, 3}, .data = x},
-                        {.name = (char *)"y", .type = RT_F32, .rank = 2, .dims = {40, 3}, .data = y}};
+    static char names[2][2] = {"x", "y"};
+    RtArray arrays[] = {
+        {.name = names[0], .type = RT_U8, .rank = 4, .dims = {40, 32, 32, 3}, .data = x},
+        {.name = names[1], .type = RT_F32, .rank = 2, .dims = {40, 3}, .data = y}};
     rt_npz_write("arrays.npz", arrays, 2);
-    ((uint8_t *)x)[12345] ^= 1;
+    pixels[12345] ^= 1;
     rt_npz_write("changed.npz", arrays, 2);
     return 0;
 }
@@ -90,17 +95,23 @@ model plain ''
 model flips "$flips"
 sed 's/"epochs": 3/"epochs": 5, "augment_variants": 2/' flips.json >variants.json
 sed 's/"epochs": 3/"epochs": 3, "cache_type": "float16"/' plain.json >half.json
-for name in plain flips variants half; do build $name; done
+sed -e 's/{"type": "Conv2D", "filters": 8.*/{"type": "Flatten"},/' \
+    -e 's/{"type": "Flatten"}, {"type": "Dense", "units": 3/{"type": "Dense", "units": 3/' \
+    -e 's/{"type": "Dropout", "rate": 0.3},//' -e 's/"conv\*"/"conv*", "fc"/' plain.json |
+    sed 's/{"type": "Flatten"},/&{"type": "Dense", "units": 333, "activation": "relu", "name": "fc"},/' \
+        >deep.json
+for name in plain flips variants half deep; do build $name; done
 $cc "$root/tools/digits.c" -ljpeg -o digits && draw_pictures data || fail pictures "digits"
 $cc -I"$root/runtime" arrays.c "$build/libtlcrt.a" $libs -o arrays && ./arrays || fail arrays "npz"
 
-# train PROGRAM MODE [OPTION…]: leaves `out`, `err`, and the checksum of all weights in $bits.
+# train PROGRAM MODE [OPTION…]: leaves `out`, `err`, and in $bits the checksum of all weights and of
+# the history, in which validation shows.
 train() {
     program=$1 mode=$2
     shift 2
     rm -rf run
     bits=$(./$program train --data data --seed 3 --out run "$@" --cache $mode >out 2>err &&
-        cksum <run/last.safetensors)
+        cat run/last.safetensors run/history.csv | cksum)
     [ -n "$bits" ] || fail "$program $mode $*" "$(tail -n 2 err)"
 }
 
@@ -136,6 +147,10 @@ check memory_computes_once 'test "$(computed)" = "training 3 validation 2 traini
 check memory_is_said 'grep -q "Features of 48 training pictures below conv2 are kept in memory" err'
 train plain auto
 check auto_does_not_pay 'test -z "$(computed)"'
+train deep auto
+check auto_pays 'test "$(computed)" = "training 3 validation 2" && grep -q "below fc are kept in memory" err'
+train deep auto --epochs 1
+check one_epoch_does_not_pay 'test -z "$(computed)"'
 train plain disk
 check disk_computes_nothing_again 'test -z "$(computed)"'
 check disk_is_said 'grep -q "are kept in $TLC_CACHE" err'
@@ -151,6 +166,7 @@ without=$bits
 TLC_POISON=1 train plain memory --seed 4
 check poisoned_memory 'test "$bits" = "$without"'
 same no_shuffle plain --no-shuffle
+same frozen_dense deep
 same arrays plain --data arrays.npz --validation-split 0.2
 check arrays_are_kept 'test "$got" = "training 2 validation 1 training 5 validation 1"'
 
@@ -266,6 +282,7 @@ check half_is_not_whole 'test "$bits" != "$plain"'
 sed -e 's/"epochs": 3/"epochs": 3, "cache": "disk"/' -e s/plain/ondisk/ plain.json >ondisk.json
 build ondisk
 rm -rf run kept
-check default_place 'env -u TLC_CACHE ./ondisk train --data data --quiet && ls runs/ondisk/cache/*/about.txt'
-check wrong_mode '! ./plain train --data data --cache sometimes 2>log; grep -q "must be auto, off" log'
+check default_place 'env -u TLC_CACHE ./ondisk train --data data --quiet &&
+    ls runs/ondisk/cache/*/about.txt'
+check wrong_mode '! ./plain train --data data --cache sometimes && grep -q "must be auto, off" log'
 exit $failed
