@@ -64,7 +64,7 @@ def measure_tlc(threads, epochs, mode):
     """Seconds of a training, of one pass of the base, and of the head's own epochs."""
     data = ["--data", WORK / "train.npz", "--validation", WORK / "validation.npz"]
     train = ["train", *data, "--threads", threads, "--quiet", "--out", WORK / "run", "--cache"]
-    program, base = WORK / "cached/highest/model", WORK / "base/highest/model"
+    program, base = WORK / "cached/model", WORK / "base/model"
     whole = seconds(call, program, *train, mode)
     one = seconds(call, program, *train, mode, "--epochs", 1)
     features = sum(seconds(call, base, "features", "--threads", threads, "--quiet", "--data",

@@ -55,7 +55,7 @@ void rt_cache_close(RtCache *cache); /* NULL is no cache */
 /* ---- caching.c: the caches of a training ----------------------------------------------------- */
 
 void rt_caches_open(RtTraining *training);  /* of training->phase */
-void rt_caches_fill(RtTraining *training);  /* before an epoch */
+bool rt_caches_fill(RtTraining *training);  /* before an epoch; false if a signal broke it off */
 void rt_caches_close(RtTraining *training); /* of all phases */
 
 /* ---- half.c: IEEE binary16 ------------------------------------------------------------------- */

@@ -125,11 +125,11 @@ void rt_caches_open(RtTraining *training)
                   &budget, session->evaluate_cache);
 }
 
-void rt_caches_fill(RtTraining *training)
+bool rt_caches_fill(RtTraining *training)
 {
     RtSession *session = training->session;
-    bool whole = !session->train_cache || rt_cache_fill(session->train_cache);
-    if (whole && session->evaluate_cache) rt_cache_fill(session->evaluate_cache);
+    if (session->train_cache && !rt_cache_fill(session->train_cache)) return false;
+    return !session->evaluate_cache || rt_cache_fill(session->evaluate_cache);
 }
 
 void rt_caches_close(RtTraining *training)

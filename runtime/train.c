@@ -114,7 +114,6 @@ static void open_progress(RtTraining *training)
 static void begin_epoch(RtTraining *training)
 {
     const RtSession *session = training->session;
-    rt_caches_fill(training);
     open_progress(training);
     rt_epoch_order(&session->run, session->model, training->phase, training->data,
                    session->options->shuffle, training->order);
@@ -151,6 +150,7 @@ static void end_epoch(RtTraining *training, const RtLog *logs, int count)
 static void run_epoch(RtTraining *training)
 {
     RtLog logs[RT_LOGS];
+    if (!rt_caches_fill(training)) return;
     begin_epoch(training);
     bool whole = run_steps(training);
     int count = rt_meter_logs(&training->meter, &training->names, false, logs);
