@@ -60,13 +60,19 @@ def seconds(function, *words):
     return time.perf_counter() - start
 
 
-def measure_tlc(threads, epochs, mode):
+def train(threads, *words):
+    """Seconds of a training."""
+    subprocess.run(["rm", "-rf", WORK / "run"], check=True)
+    return seconds(call, WORK / "cached/model", "train", "--data", WORK / "train.npz",
+                   "--validation", WORK / "validation.npz", "--threads", threads, "--quiet",
+                   "--out", WORK / "run", "--cache", *words)
+
+
+def measure_tlc(threads, epochs):
     """Seconds of a training, of one pass of the base, and of the head's own epochs."""
-    data = ["--data", WORK / "train.npz", "--validation", WORK / "validation.npz"]
-    train = ["train", *data, "--threads", threads, "--quiet", "--out", WORK / "run", "--cache"]
-    program, base = WORK / "cached/model", WORK / "base/model"
-    whole = seconds(call, program, *train, mode)
-    one = seconds(call, program, *train, mode, "--epochs", 1)
+    whole = train(threads, "memory")
+    one = train(threads, "memory", "--epochs", 1)
+    base = WORK / "base/model"
     features = sum(seconds(call, base, "features", "--threads", threads, "--quiet", "--data",
                            WORK / f"{name}.npz", "-o", WORK / "features.npy")
                    for name in ("train", "validation"))
@@ -138,13 +144,12 @@ def compare(threads, options):
     make_data()
     print(f"{cpu_name()}, {threads} threads; {TRAINING} + {VALIDATION} pictures {SIZE}x{SIZE}, "
           f"{options.epochs} epochs of the head")
-    for mode in ("memory", "disk"):
-        subprocess.run(["rm", "-rf", WORK / "kept"], check=True)
-        whole, base, head = measure_tlc(threads, options.epochs, mode)
-        print(f"tlc, cache in {mode}: {whole:.1f} s; one pass of the base {base:.1f} s, the head's "
-              f"epochs {head:.1f} s: {whole / (base + head):.2f} times their sum", flush=True)
-        if mode == "memory":
-            memory = whole
+    memory, base, head = measure_tlc(threads, options.epochs)
+    print(f"tlc, features in memory: {memory:.1f} s; one pass of the base {base:.1f} s, the head's "
+          f"epochs {head:.1f} s: {memory / (base + head):.2f} times their sum", flush=True)
+    subprocess.run(["rm", "-rf", WORK / "kept"], check=True)
+    print(f"tlc, features on disk: {train(threads, 'disk'):.1f} s; the next run "
+          f"{train(threads, 'disk'):.1f} s", flush=True)
     if options.keras != "none":
         whole = ask_keras("whole", options.epochs)["whole"]
         print(f"Keras, base in the model (extrapolated from {STEPS} steps): {whole:.0f} s, "
