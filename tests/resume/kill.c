@@ -4,9 +4,9 @@
  *   kill KILLS SEED REFERENCE FOLDER PROGRAM ARGUMENT...
  *
  * REFERENCE is the folder of the finished training; FOLDER is made anew for every trial. Each start
- * is given another number of threads, and saves after every step or only after epochs. Most are
- * ended by SIGKILL, until KILLS of them were; the others by SIGINT or SIGTERM, which must end with
- * 130 or 143. Exit 1 at the first difference. */
+ * is given another number of threads and another cache, and saves after every step or only after
+ * epochs. Most are ended by SIGKILL, until KILLS of them were; the others by SIGINT or SIGTERM,
+ * which must end with 130 or 143. Exit 1 at the first difference. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -53,13 +53,15 @@ static _Noreturn void fail(const char *what)
 
 static pid_t start(void)
 {
+    static const char *const caches[] = {"--cache=off", "--cache=memory", "--cache=disk"};
     static char threads[] = "--threads=N", every[64];
     char *argv[MOST_ARGUMENTS + 8];
     int n = 0;
     for (; command[n]; n++) argv[n] = command[n];
     threads[sizeof threads - 2] = (char)('1' + draw(4));
     snprintf(every, sizeof every, "--checkpoint-every=%s", draw(2) ? "1e-9" : "1000");
-    argv[n++] = threads, argv[n++] = every, argv[n++] = "--out", argv[n++] = (char *)folder;
+    argv[n++] = threads, argv[n++] = every, argv[n++] = (char *)caches[draw(3)];
+    argv[n++] = "--out", argv[n++] = (char *)folder;
     argv[n] = NULL;
     fflush(NULL);
     pid_t child = fork();
