@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "report.h"
 
 /* ---- The head of the page -------------------------------------------------------------------- */
@@ -255,6 +256,8 @@ void rt_report_end(RtTraining *training)
         read_history(&report);
         read_weights(&report);
     }
+    /* What was kept for validation serves the best weights of the same phase, too. */
+    if (report.phase != training->phase || !training->validation) rt_caches_close(training);
     if (report.weights && !rt_signal())
         report.verdict = rt_judge(session, report.phase,
                                   training->validation ? training->validation : training->data);

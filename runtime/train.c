@@ -383,6 +383,7 @@ static void open_training(RtTraining *training, RtSession *session)
 static void close_training(RtTraining *training)
 {
     rt_results_close(training);
+    rt_caches_close(training);
     if (training->checkpoint) rt_tensors_close(training->checkpoint);
     free(training->checkpoint_path);
     rt_settings_free(training);
@@ -443,7 +444,6 @@ int rt_train(RtSession *session)
             run_phase(&training, i);
     }
     report(&training);
-    rt_caches_close(&training);
     rt_report_end(&training);
     close_training(&training);
     return rt_signal() ? 128 + rt_signal() : training.diverged ? RT_FAILED : RT_OK;
