@@ -47,11 +47,17 @@ static double time_whole_epoch(RtTryout *tryout)
     return rt_seconds() - start;
 }
 
+static size_t epoch_pictures(const RtTryout *tryout, const RtPhase *phase)
+{
+    return rt_epoch_pictures(tryout->session->model, phase, tryout->data);
+}
+
 /* Pictures are decoded for the next step while one is computed, as in training; before the first
  * there is nothing to compute. */
 static double time_steps(RtTryout *tryout)
 {
-    size_t count = tryout->data->count, batch = (size_t)tryout->phase->batch, pictures = 0;
+    size_t count = epoch_pictures(tryout, tryout->phase);
+    size_t batch = (size_t)tryout->phase->batch, pictures = 0;
     if (count <= (MEASURED + 1) * batch) return time_whole_epoch(tryout);
     double begun = rt_seconds();
     rt_tryout_start(tryout);
@@ -130,7 +136,7 @@ static void print_duration(double seconds)
 static double print_phase(const RtTryout *tryout, const RtPhase *phase, const EpochTime *time)
 {
     int asked = tryout->session->options->epochs, epochs = asked ? asked : phase->epochs;
-    size_t count = tryout->data->count, batch = (size_t)phase->batch;
+    size_t count = epoch_pictures(tryout, phase), batch = (size_t)phase->batch;
     size_t steps = (count + batch - 1) / batch;
     double total = epochs * (time->steps + time->validation);
     printf("%-16s %7zu %9.1f %9.1f", phase->name, steps, time->steps / (double)steps * 1e3,
