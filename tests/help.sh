@@ -1,6 +1,8 @@
 #!/bin/sh
 # The tables of options in docs/training.md are those that a program prints with --help.
-# tests/help.sh --record writes them there.
+# tests/help.sh --record writes them there. Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for
+# tests/golden/run.
+# shellcheck disable=SC2086 # lists of options
 set -u
 build=${BUILD:-build} doc=docs/training.md
 work=$build/help
@@ -11,7 +13,7 @@ cat >"$work/model.json" <<'EOF'
  "phases": [{"name": "all", "loss": "binary_crossentropy"}]}
 EOF
 "$build/tlc" "$work/model.json" -o "$work/model.c" 2>"$work/log" &&
-    ${CC:-cc} -O0 ${CFLAGS_EXTRA:-} -Iruntime "$work/model.c" "$build/libtlcrt.a" ${LDFLAGS:-} $RT_LIBS \
+    ${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O0} -Iruntime "$work/model.c" "$build/libtlcrt.a" $RT_LIBS \
         -o "$work/model" || { cat "$work/log"; exit 1; }
 
 # table COMMAND: its options as rows.
