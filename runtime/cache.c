@@ -6,6 +6,7 @@
  * known by seed, epoch and the picture's index. So a row that is found is never stale. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache.h"
 
@@ -16,6 +17,7 @@ struct RtCache {
     int variants;
     uint64_t seed;
     RtHash key;
+    char *about;       /* what it is the hash of, in words */
     const void **rows; /* (variants, pictures); NULL: not there */
     char *memory;      /* rows in memory; NULL if they are in the store */
     size_t memory_bytes;
@@ -84,24 +86,33 @@ char *rt_cache_folder(const RtModel *model)
     return wish && *wish ? rt_format("%s", wish) : rt_format("runs/%s/cache", model->name);
 }
 
-static void write_text(const char *folder, const char *text)
-{
-    char *path = rt_format("%s/about.txt", folder);
-    RtOut *out = rt_out_open(path);
-    rt_out_write(out, text, strlen(text));
-    rt_out_commit(out);
-    free(path);
-}
-
-static void open_store(RtCache *cache, const char *about)
+static char *store_folder(const RtCache *cache)
 {
     char *root = rt_cache_folder(cache->use.session->model);
     char *folder = rt_format("%s/%016llx%016llx", root, (unsigned long long)cache->key.high,
                              (unsigned long long)cache->key.low);
-    cache->store = rt_store_open(folder, cache->key, cache->row_bytes);
-    write_text(folder, about);
-    free(folder);
     free(root);
+    return folder;
+}
+
+/* For people: what the key is the hash of. With the lock. */
+static void write_about(const RtCache *cache)
+{
+    char *folder = store_folder(cache), *path = rt_format("%s/about.txt", folder);
+    if (access(path, F_OK) != 0) {
+        RtOut *out = rt_out_open(path);
+        rt_out_write(out, cache->about, strlen(cache->about));
+        rt_out_commit(out);
+    }
+    free(path);
+    free(folder);
+}
+
+static void open_store(RtCache *cache)
+{
+    char *folder = store_folder(cache);
+    cache->store = rt_store_open(folder, cache->key, cache->row_bytes);
+    free(folder);
 }
 
 static bool read_content(const RtData *data, size_t sample, RtHash *hash)
@@ -142,13 +153,13 @@ static bool is_same(const RtCache *cache, const RtCache *other)
            cache->variants == other->variants && cache->seed == other->seed;
 }
 
-static void take_room(RtCache *cache, const char *about)
+static void take_room(RtCache *cache)
 {
     const RtCacheUse *use = &cache->use;
     cache->rows = rt_alloc((size_t)cache->variants * use->data->count, sizeof *cache->rows);
     if (use->on_disk) {
         cache->staging = rt_alloc((size_t)use->batch, cache->row_bytes);
-        open_store(cache, about);
+        open_store(cache);
         read_contents(cache);
     } else {
         cache->memory_bytes = rt_cache_bytes(use);
@@ -165,16 +176,16 @@ RtCache *rt_cache_open(const RtCacheUse *use, RtCache *old)
                        .row_bytes = rt_cache_row_bytes(use->phase, use->cut),
                        .variants = rt_cache_variants(use->phase, use->cut),
                        .seed = use->session->run.seed,
-                       .key = rt_hash(about, strlen(about))};
+                       .key = rt_hash(about, strlen(about)),
+                       .about = about};
     if (old && is_same(old, cache) && old->use.batch >= use->batch) {
         old->use = *use;
-        free(cache);
+        rt_cache_close(cache);
         cache = old;
     } else {
         rt_cache_close(old);
-        take_room(cache, about);
+        take_room(cache);
     }
-    free(about);
     return cache;
 }
 
@@ -183,6 +194,7 @@ void rt_cache_close(RtCache *cache)
     if (!cache) return;
     rt_arena_close(cache->memory, cache->memory_bytes);
     rt_store_close(cache->store);
+    free(cache->about);
     free(cache->rows);
     free(cache->contents);
     free(cache->readable);
@@ -366,6 +378,7 @@ bool rt_cache_fill(RtCache *cache)
     size_t missing = find_rows(cache);
     if (missing && cache->store) {
         if (!rt_store_lock(cache->store)) return false;
+        write_about(cache);
         missing = find_rows(cache); /* another run may have added them */
     }
     if (missing) compute_missing(cache, missing);

@@ -4,6 +4,8 @@
  * atomic, so a reader sees the old file or the new one; the fsync before it matters, for a rename
  * may reach the disk before the data that it names. */
 #define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -70,6 +72,27 @@ static char *make_folders(const char *path)
     if (*copy && !make_folder(copy)) return copy;
     free(copy);
     return NULL;
+}
+
+/* "x.tmp.123" */
+static bool is_unfinished(const char *name)
+{
+    const char *end = strstr(name, ".tmp.");
+    if (!end || !isdigit((unsigned char)end[5])) return false;
+    return strspn(end + 5, "0123456789") == strlen(end + 5);
+}
+
+void rt_out_remove_abandoned(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    if (!entries) return;
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        if (!is_unfinished(entry->d_name)) continue;
+        char *path = rt_format("%s/%s", folder, entry->d_name);
+        unlink(path);
+        free(path);
+    }
+    closedir(entries);
 }
 
 void rt_make_folders(const char *path)

@@ -90,6 +90,8 @@ FILE *rt_out_file(RtOut *out); /* the same stream, for fprintf; errors show at c
  * of rt_out_try, a warning and false. */
 bool rt_out_commit(RtOut *out);
 void rt_out_remove_unfinished(void); /* async-signal-safe: called by rt_die and signal handlers */
+/* Removes what killed processes left half-written in a folder that this one has the lock of. */
+void rt_out_remove_abandoned(const char *folder);
 void rt_make_folders(const char *path); /* like mkdir -p */
 /* Whole file in memory (mapped, private). Fails (exit code) if missing, not a regular file, or
  * larger than limit. */

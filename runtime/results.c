@@ -2,8 +2,6 @@
  * checkpoints. A save writes them in this order, so a checkpoint never knows of a best that is not
  * on disk. Everything goes beside its name first (file.c); what a killed process left there is
  * removed by the next. */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -39,27 +37,6 @@ static void lock_folder(RtTraining *training)
     free(path);
 }
 
-/* "x.tmp.123" */
-static bool is_unfinished(const char *name)
-{
-    const char *end = strstr(name, ".tmp.");
-    if (!end || !isdigit((unsigned char)end[5])) return false;
-    return strspn(end + 5, "0123456789") == strlen(end + 5);
-}
-
-static void remove_unfinished(const char *folder)
-{
-    DIR *entries = opendir(folder);
-    if (!entries) return;
-    for (struct dirent *entry; (entry = readdir(entries));) {
-        if (!is_unfinished(entry->d_name)) continue;
-        char *path = rt_format("%s/%s", folder, entry->d_name);
-        unlink(path);
-        free(path);
-    }
-    closedir(entries);
-}
-
 /* Of the first save, before one was measured: best, last and checkpoint at 500 MB/s. */
 static double guess_save_seconds(const RtModel *model)
 {
@@ -86,8 +63,8 @@ void rt_results_open(RtTraining *training)
     char *checkpoints = rt_format("%s/checkpoints", training->folder);
     rt_make_folders(training->folder);
     lock_folder(training);
-    remove_unfinished(training->folder);
-    remove_unfinished(checkpoints);
+    rt_out_remove_abandoned(training->folder);
+    rt_out_remove_abandoned(checkpoints);
     free(checkpoints);
 }
 

@@ -4,7 +4,6 @@
  * renamed; so what is mapped never changes. A segment is its rows, an index (hash and checksum of
  * each row) and a trailer, which says what it is. One process at a time adds segments: the one that
  * holds the lock of the file `lock`, which the system takes back from a process that dies. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -158,19 +157,6 @@ const void *rt_store_find(RtStore *store, RtHash hash)
 
 /* ---- The lock -------------------------------------------------------------------------------- */
 
-/* What processes left that were killed while they wrote. */
-static void remove_unfinished(const RtStore *store)
-{
-    DIR *dir = opendir(store->folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (!strstr(entry->d_name, ".features.tmp.")) continue;
-        char *path = rt_format("%s/%s", store->folder, entry->d_name);
-        unlink(path);
-        free(path);
-    }
-    if (dir) closedir(dir);
-}
-
 bool rt_store_lock(RtStore *store)
 {
     char *path = rt_format("%s/lock", store->folder);
@@ -192,7 +178,7 @@ bool rt_store_lock(RtStore *store)
         rt_store_unlock(store);
         return false;
     }
-    remove_unfinished(store);
+    rt_out_remove_abandoned(store->folder);
     look(store);
     return true;
 }
