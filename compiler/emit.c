@@ -71,7 +71,6 @@ static void emit_prologue(Emit *e)
         add_text(&e->out, "    RtKernel *%s;\n", e->kernels[i]->name);
     add_text(&e->out, "};\n\n%s", fill_section(e, "include_levels"));
     emit_levels(e, "include_level");
-    add_text(&e->out, "#endif\n");
     add_text(&e->out, "\n#else\n/* ---- Kernels "
                       "-------------------------------------------------------------------------- "
                       "*/\n\n");

@@ -379,7 +379,7 @@ void emit_tables(Emit *e)
              "-------------------------------------------------- */\n\n%s",
              fill_section(e, "level_table"));
     emit_levels(e, "level_row");
-    add_text(&e->out, "#endif\n};\n");
+    add_text(&e->out, "};\n");
     add_text(&e->out,
              "\n/* Name, Keras class, base, rank and shape of the output, parameters, weights. */\n"
              "static const RtLayer layers[] = {\n");

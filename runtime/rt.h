@@ -57,6 +57,18 @@ typedef enum { RT_GENERIC, RT_AVX2, RT_AVX512, RT_AVX512_BF16, RT_AMX, RT_LEVELS
 #endif
 #endif
 
+/* A file is compiled for all levels that it holds, or for those whose bits are set here and the
+ * generic one: -DRT_FILE_LEVELS=0 for a third of the time and of the code, 4 (1 << RT_AVX512) for a
+ * machine that is known. */
+#ifndef RT_FILE_LEVELS
+#define RT_FILE_LEVELS 0x1f
+#endif
+#ifdef RT_HAS_X86_LEVELS
+#define RT_HAS_LEVEL(level) (RT_FILE_LEVELS >> (level)&1)
+#else
+#define RT_HAS_LEVEL(level) 0
+#endif
+
 /* ---- Tiles (level amx) ----------------------------------------------------------------------- */
 
 /* Eight registers of 16 rows of 64 bytes. C += A * B takes A as 16 rows of 32 16-bit numbers, B as
@@ -402,10 +414,10 @@ typedef struct {
     const RtSchedule *schedule; /* NULL: learning_rate holds until a callback changes it */
     const RtCallback *callbacks;
     int callback_count;
-    int64_t step_macs; /* multiply-adds of one full step */
-    const RtCut *train_cut, *evaluate_cut;      /* NULL: there is nothing to keep */
-    RtCacheMode cache;                          /* where features are kept */
-    int half_features;                          /* as 16-bit numbers */
+    int64_t step_macs;                     /* multiply-adds of one full step */
+    const RtCut *train_cut, *evaluate_cut; /* NULL: there is nothing to keep */
+    RtCacheMode cache;                     /* where features are kept */
+    int half_features;                     /* as 16-bit numbers */
     int variants; /* below the cut, epoch e draws the random numbers of e mod this; 0: of e */
 } RtPhase;
 

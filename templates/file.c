@@ -38,8 +38,8 @@ static const int kernels_generic, kernels_$suffix;
 #undef LEVEL
 #undef LEVEL_SUFFIX
 #undef TARGET
-#ifdef RT_HAS_X86_LEVELS
 //% include_level
+#if RT_HAS_LEVEL($level)
 #define LEVEL $level
 #define LEVEL_SUFFIX $suffix
 #define TARGET $target
@@ -47,17 +47,16 @@ static const int kernels_generic, kernels_$suffix;
 #undef LEVEL
 #undef LEVEL_SUFFIX
 #undef TARGET
-//% levels_end
 #endif
 
 //% level_table
 static const void *const levels[RT_LEVELS] = {
     &kernels_generic,
-#ifdef RT_HAS_X86_LEVELS
 //% level_row
+#if RT_HAS_LEVEL($level)
     [$level] = &kernels_$suffix,
-//% level_table_end
 #endif
+//% level_table_end
 };
 //% end
 const void *const *use_levels(void);
