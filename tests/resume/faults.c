@@ -73,10 +73,19 @@ static bool is_file(FILE *file)
     return file && file != stdout && file != stderr && fileno(file) >= 0;
 }
 
+/* Whether bytes reach the file: what stays in the stream's buffer cannot fail. */
+static bool is_written(FILE *file, size_t bytes)
+{
+    enum { BUFFER = 4096 };
+    off_t at = ftello(file);
+    return at < 0 || at / BUFFER != (at + (off_t)bytes) / BUFFER;
+}
+
 /* A disk that is full takes a part. */
 size_t __wrap_fwrite(const void *data, size_t size, size_t count, FILE *file)
 {
-    if (!is_file(file) || !fails(ENOSPC)) return __real_fwrite(data, size, count, file);
+    if (!is_file(file) || !is_written(file, size * count) || !fails(ENOSPC))
+        return __real_fwrite(data, size, count, file);
     size_t part = count ? __real_fwrite(data, size, count / 2, file) : 0;
     broken = file;
     errno = ENOSPC;
