@@ -1,6 +1,6 @@
 /* summary.c: the rows of Keras's summary table for a model; the runtime's summary.c, which is
  * linked into tlc too, prints them. */
-#include "internal.h"
+#include "ground.h"
 
 #include "tlc.h"
 

@@ -1,7 +1,7 @@
 /* tuned.c: the table of measured choices (tlc tune) as a JSON file. */
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
 
 #include "tlc.h"
 

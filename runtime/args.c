@@ -9,7 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "files.h"
+#include "ground.h"
 #include "report.h"
+#include "session.h"
+#include "training.h"
 
 enum { MAX_BYTES = 1 << 24 };
 

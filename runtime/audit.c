@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "audit.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
 
 enum { AT_ONCE = 64 }; /* pictures a thread between two drawings of the progress bar */
 

@@ -3,7 +3,7 @@
 #ifndef RT_AUDIT_H
 #define RT_AUDIT_H
 
-#include "internal.h"
+#include "data.h"
 
 /* ---- facts.c: what a picture file says of itself, without decoding ----------------------------
  */

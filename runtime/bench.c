@@ -6,7 +6,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "session.h"
+#include "weights.h"
 
 enum { REPEAT = 10, CALLS = 4096 };
 

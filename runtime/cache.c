@@ -8,7 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arrays.h"
 #include "cache.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
+#include "weights.h"
 
 struct RtCache {
     RtCacheUse use;

@@ -6,6 +6,9 @@
 #ifndef RT_CACHE_H
 #define RT_CACHE_H
 
+#include "data.h"
+#include "files.h"
+#include "session.h"
 #include "training.h"
 
 /* ---- store.c: rows on disk, found by hash, shared by processes ------------------------------- */

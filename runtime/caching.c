@@ -7,6 +7,10 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "data.h"
+#include "ground.h"
+#include "session.h"
+#include "training.h"
 
 static RtCacheMode mode_of(const RtTraining *training)
 {

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrays.h"
 #include "callbacks.h"
+#include "ground.h"
+#include "measures.h"
+#include "training.h"
+#include "weights.h"
 
 static const RtHooks *hooks_of(const RtState *state)
 {

@@ -3,6 +3,7 @@
 #ifndef RT_CALLBACKS_H
 #define RT_CALLBACKS_H
 
+#include "measures.h"
 #include "training.h"
 
 /* Counts of a callback that a checkpoint keeps; each means what Keras's attribute of that name

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
 
 /* Finds this process's group: "0::/path" (version 2) or "4:cpu,cpuacct:/path" (version 1). */
 static bool find_group(const char *controller, char *path, size_t size, bool *unified)

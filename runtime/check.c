@@ -3,6 +3,11 @@
 #include <string.h>
 
 #include "audit.h"
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "session.h"
 
 enum { SHOWN = 10 }; /* findings of a kind; --json lists all */
 

@@ -8,7 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arrays.h"
+#include "commands.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
 #include "training.h"
+#include "weights.h"
 
 static const RtType REAL = sizeof(real) == sizeof(double) ? RT_F64 : RT_F32;
 

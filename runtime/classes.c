@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
 
 static int class_count(const RtModel *model, const RtData *data)
 {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
 
 const char *rt_cpu_name(void)
 {

@@ -8,6 +8,10 @@
 #include <unistd.h>
 
 #include "callbacks.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "training.h"
 
 static _Noreturn void die_writing(const char *path)
 {

@@ -7,7 +7,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 
 #define PICTURES ".jpg, .jpeg or .png"
 static const int64_t MAX_NUMBERS = INT64_C(1) << 34; /* in one array */

@@ -3,7 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "commands.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
+#include "weights.h"
 
 /* Without a phase all are trainable, as in a Keras model of which nothing was frozen. */
 char *rt_mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *params)

@@ -10,7 +10,12 @@
 #include <sys/statvfs.h>
 
 #include "cache.h"
+#include "commands.h"
+#include "data.h"
+#include "ground.h"
+#include "session.h"
 #include "tryout.h"
+#include "weights.h"
 
 enum { MEASURED = 3 /* steps, after one that pays for cold caches */, KEPT = 2 };
 

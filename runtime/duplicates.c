@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "audit.h"
+#include "ground.h"
 
 typedef struct {
     RtAudit *audit;

@@ -4,7 +4,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
 
 const char *rt_program = "model";
 

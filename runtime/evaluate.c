@@ -3,7 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
+#include "weights.h"
 
 static double sum(const real *values, int count)
 {

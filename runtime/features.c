@@ -4,7 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
+#include "weights.h"
 
 /* "features.csv" for "features.npy". */
 static char *replace_ending(const char *path)

@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
 
 enum { MAX_OUT = 16 };
 

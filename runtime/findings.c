@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "audit.h"
+#include "data.h"
+#include "ground.h"
 
 const RtFindingText rt_finding_texts[RT_FINDING_KINDS] = {
     [RT_UNREADABLE] = {"unreadable", true, "cannot be read",

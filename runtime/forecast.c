@@ -2,6 +2,7 @@
  * phases and validation count by their multiply-adds. Callbacks may end it sooner. */
 #include <math.h>
 
+#include "measures.h"
 #include "training.h"
 
 static double step_macs(const RtPhase *phase)

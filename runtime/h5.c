@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 
 enum {
     MAX_SETS = 8192,      /* weights in a file; ResNet152 has 932 */

@@ -2,7 +2,7 @@
  * the mapped file itself: h5.c says why not by the library. */
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
 
 uint64_t rt_h5_number(const unsigned char *at, int bytes)
 {

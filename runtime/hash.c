@@ -10,7 +10,8 @@
 #include <md5.h>
 #include <xxhash.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
 
 enum { PART = 1 << 20 };
 

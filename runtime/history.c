@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
 
 typedef struct {
     char *phase;

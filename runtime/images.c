@@ -19,7 +19,7 @@
 
 #include <jpeglib.h>
 
-#include "internal.h"
+#include "data.h"
 
 enum {
     MAX_PIXELS = 1 << 28,

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
 
 enum { MAX_DEPTH = 64 };
 

@@ -2,7 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 
 int rt_label_size(const RtModel *model, RtLoss loss)
 {

@@ -8,7 +8,7 @@
 #include <cpuid.h>
 #endif
 
-#include "internal.h"
+#include "ground.h"
 
 static const char *const level_names[RT_LEVELS] = {"generic", "avx2", "avx512", "avx512_bf16",
                                                    "amx"};

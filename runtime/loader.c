@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 
 enum { MAX_DECODERS = 4 };
 

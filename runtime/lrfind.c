@@ -6,6 +6,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
 #include "tryout.h"
 
 enum { STEPS = 100, ROWS = 25 };

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "ground.h"
+#include "weights.h"
 
 /* Which layer of its file an array belongs to. */
 typedef struct {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "internal.h"
+#include "ground.h"
 
 enum { PAGE = 4096, HUGE_PAGE = 2 << 20 };
 

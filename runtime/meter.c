@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
 
 RtMeter rt_meter_open(const RtPhase *phase)
 {

@@ -2,7 +2,8 @@
  * labels of a row are a number for each output or, of the sparse metrics, one class number. */
 #include <math.h>
 
-#include "internal.h"
+#include "data.h"
+#include "measures.h"
 
 int rt_argmax(const real *values, int count)
 {

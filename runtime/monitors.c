@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "callbacks.h"
+#include "ground.h"
+#include "measures.h"
+#include "training.h"
+#include "weights.h"
 
 /* Keras compares tensors of float: what differs by less is alike. */
 static bool is_better(const RtCallback *about, double value, double reference)

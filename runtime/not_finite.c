@@ -7,6 +7,12 @@
 #include <string.h>
 
 #include "callbacks.h"
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
+#include "training.h"
+#include "weights.h"
 
 enum { MOST_NAMES = 64 };
 

@@ -9,7 +9,9 @@
 
 #include <zip.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 
 enum { MAX_HEADER = 1 << 16, MAX_DESCR = 16, ALIGNMENT = 64 };
 

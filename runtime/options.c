@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
 
 enum {
     TRAIN = 1,

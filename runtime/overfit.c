@@ -4,6 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "commands.h"
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
 #include "tryout.h"
 
 enum { STEPS = 300 };

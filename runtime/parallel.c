@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "ground.h"
 
 enum { SPINS = 4000 };
 

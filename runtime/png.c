@@ -12,7 +12,7 @@
 
 #include <png.h>
 
-#include "internal.h"
+#include "data.h"
 
 enum { MAX_PIXELS = 1 << 28 };
 

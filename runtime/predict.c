@@ -3,7 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "session.h"
+#include "weights.h"
 
 enum { TOP = 5 };
 

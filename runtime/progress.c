@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "ground.h"
+#include "measures.h"
 
 enum { LINE = 1024 };
 
@@ -53,13 +53,6 @@ __attribute__((format(printf, 2, 3))) static void add(Line *line, const char *fo
     va_end(arguments);
     if (length > 0) line->used += (size_t)length;
     if (line->used > LINE - 1) line->used = LINE - 1;
-}
-
-double rt_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 /* The first step is left out once there are others: it pays for cold caches. */

@@ -6,7 +6,15 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "commands.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
 #include "report.h"
+#include "session.h"
+#include "training.h"
+#include "weights.h"
 
 /* ---- The head of the page -------------------------------------------------------------------- */
 

@@ -5,7 +5,12 @@
 #ifndef RT_REPORT_H
 #define RT_REPORT_H
 
+#include "data.h"
+#include "files.h"
+#include "measures.h"
+#include "session.h"
 #include "training.h"
+#include "weights.h"
 
 /* ---- args.c: args.json: what was asked for, by what, on what machine ------------------------- */
 

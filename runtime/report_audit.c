@@ -1,6 +1,8 @@
 /* report_audit.c: what `check` finds in the pictures, as a part of the page. */
 #include "audit.h"
+#include "ground.h"
 #include "report.h"
+#include "session.h"
 
 enum { SHOWN = 5 }; /* findings of a kind */
 

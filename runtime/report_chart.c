@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ground.h"
 #include "report.h"
 
 /* In units of the drawing, which is scaled to the page: large letters stay readable on a phone. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ground.h"
 #include "report.h"
 
 enum {

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data.h"
+#include "files.h"
+#include "ground.h"
 #include "report.h"
 
 enum { MOST_OPEN = 40, MOST_UNREADABLE = 20 };

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
+#include "ground.h"
 #include "report.h"
 
 enum { MAX_BYTES = 1 << 28, MAX_COLUMNS = 256 };

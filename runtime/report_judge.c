@@ -1,7 +1,11 @@
 /* report_judge.c: what the weights make of each picture of a side. */
 #include <stdlib.h>
 
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
 #include "report.h"
+#include "session.h"
 
 /* As many as the data can have; 0 where a label is no class. */
 static int count_classes(const RtModel *model, RtLoss loss)

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands.h"
+#include "ground.h"
 #include "report.h"
 
 enum { MOST_OPEN = 40 }; /* rows of a table that is not folded */

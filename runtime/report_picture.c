@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 #include "report.h"
 
 enum {

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ground.h"
 #include "report.h"
+#include "weights.h"
 
 /* In units of a drawing. */
 enum { WIDTH = 760, LEFT = 64, RIGHT = 8, TOP = 20, BOTTOM = 34, HEIGHT = 300, LETTER = 6 };

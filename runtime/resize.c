@@ -2,7 +2,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "data.h"
+#include "ground.h"
 
 /* Where an output row or column comes from: two source indices and the way between them. */
 typedef struct {

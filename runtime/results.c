@@ -10,7 +10,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
 #include "training.h"
+#include "weights.h"
 
 /* ---- The folder ------------------------------------------------------------------------------ */
 

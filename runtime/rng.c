@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
 
 enum { ROUNDS = 10 };
 

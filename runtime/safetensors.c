@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 
 enum { PREFIX = 8, MAX_HEADER = 16 << 20, MAX_TENSORS = 65536 };
 

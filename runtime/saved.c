@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
+#include "weights.h"
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 

@@ -3,6 +3,8 @@
  * digits. */
 #include <math.h>
 
+#include "ground.h"
+#include "measures.h"
 #include "training.h"
 
 static float share_done(const RtSchedule *s, float step)

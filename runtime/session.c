@@ -3,7 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arrays.h"
 #include "cache.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "session.h"
+#include "weights.h"
 
 static const RtModel *preparing;
 
@@ -31,13 +37,6 @@ void rt_prepare_infer(RtSession *session)
     if (model->prepare_infer) model->prepare_infer(run);
     rt_profiler = profiler;
     session->prepared = run->read_only;
-}
-
-size_t rt_weight_count(const RtWeight *weight)
-{
-    size_t count = 1;
-    for (int i = 0; i < weight->rank; i++) count *= (size_t)weight->dims[i];
-    return count;
 }
 
 const RtPhase *rt_find_phase(const RtModel *model, const char *name)

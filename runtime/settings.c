@@ -7,7 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arrays.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "session.h"
 #include "training.h"
+#include "weights.h"
 
 static const char epochs_key[] = "epochs of phase ";
 

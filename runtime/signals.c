@@ -3,7 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
 
 static volatile sig_atomic_t taken;
 static volatile sig_atomic_t wait_for_step;

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "files.h"
+#include "ground.h"
 
 static const char magic[16] = "tlc features 1\n";
 static const size_t SEGMENT_BYTES = (size_t)256 << 20; /* what a killed process may lose */

@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
+#include "session.h"
 
 static int least(int a, int b) { return a < b ? a : b; }
 

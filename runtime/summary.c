@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
 
 enum { COLUMNS = 4, CELL = 512, CELL_LINES = 16, NARROWEST = 40 };
 

@@ -14,6 +14,10 @@
 #include <unistd.h>
 
 #include "callbacks.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
+#include "training.h"
 
 struct RtEvents {
     FILE *file;

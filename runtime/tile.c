@@ -3,7 +3,7 @@
  * products of even and of odd places are summed apart, then together, then onto C. */
 #include <string.h>
 
-#include "internal.h"
+#include "rt.h"
 
 #ifdef RT_AMX_STANDIN
 enum { TILES = 8, TILE_ROWS = 16, TILE_COLUMNS = 16 };

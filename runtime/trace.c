@@ -2,7 +2,10 @@
  * implementation: losses, the last step's output, weights, and the optimizer's state. */
 #include <stdlib.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "commands.h"
+#include "ground.h"
+#include "measures.h"
 
 static RtArray view_weight(const RtWeight *weight, char *name, void *data)
 {

@@ -6,7 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrays.h"
 #include "cache.h"
+#include "commands.h"
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
+#include "session.h"
+#include "training.h"
+#include "weights.h"
 
 static bool has_enough(const RtTraining *training)
 {

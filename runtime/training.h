@@ -3,7 +3,10 @@
 #ifndef RT_TRAINING_H
 #define RT_TRAINING_H
 
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "measures.h"
+#include "session.h"
 
 /* Numbers of a part of the training that a checkpoint keeps beside weights and slots. */
 typedef struct {

@@ -2,7 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data.h"
+#include "ground.h"
+#include "session.h"
 #include "tryout.h"
+#include "weights.h"
 
 bool rt_tryout_chosen(const RtTryout *tryout, const RtPhase *phase)
 {

@@ -4,7 +4,8 @@
 #ifndef RT_TRYOUT_H
 #define RT_TRYOUT_H
 
-#include "internal.h"
+#include "data.h"
+#include "session.h"
 
 typedef struct {
     RtSession *session;

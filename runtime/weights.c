@@ -8,7 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
+#include "weights.h"
+
+size_t rt_weight_count(const RtWeight *weight)
+{
+    size_t count = 1;
+    for (int i = 0; i < weight->rank; i++) count *= (size_t)weight->dims[i];
+    return count;
+}
 
 enum { LISTED = 10 }; /* of each sort of problem */
 

@@ -70,7 +70,7 @@ draw_pictures() {
 }
 
 cat >arrays.c <<'END'
-#include "internal.h"
+#include "arrays.h"
 int main(void)
 {
     static uint8_t x[40][32][32][3];

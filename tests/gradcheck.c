@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
+#include "session.h"
 
 extern const RtModel MODEL;
 

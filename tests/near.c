@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "ground.h"
 
 static bool is_wanted(const char *name, char **names, int count)
 {

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 
 #ifndef MODEL_IS_HERE
 extern const RtModel MODEL;

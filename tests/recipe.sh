@@ -53,7 +53,7 @@ cat >model.json <<END
                 {"type": "TopKCategoricalAccuracy", "k": 2, "name": "top2"}]')]}
 END
 cat >data.c <<'END'
-#include "internal.h"
+#include "arrays.h"
 int main(void)
 {
     enum { N = 24, PIXELS = 108 };

@@ -27,6 +27,10 @@ report "sources have at most 500 lines" \
     "$(wc -l compiler/*.c compiler/*/*.c runtime/*.c templates/*.c | awk '$1 > 500 && $2 != "total" {print $2 " " $1}')"
 report "lines have at most 100 columns" \
     "$(grep -nE '^.{101,}' compiler/*.c compiler/*/*.c runtime/*.[ch] templates/*.c compiler/tlc.h | cut -d: -f1,2)"
+report "each header of the runtime stands alone" \
+    "$(for header in runtime/*.h; do
+           echo "#include \"$header\"" | gcc -std=gnu11 -I. -Iruntime -fsyntax-only -x c - 2>&1 | head -n 1
+       done)"
 report "no op is tested for by a pass" \
     "$(grep -nE 'strcmp\([^)]*op->name' compiler/build.c compiler/simplify.c compiler/grad.c compiler/fuse.c \
         compiler/select.c compiler/schedule.c compiler/plan.c)"

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
+#include "session.h"
 #include "reference.h"
 
 extern const RtModel shape_model;

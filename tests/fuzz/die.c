@@ -5,7 +5,8 @@
 
 #include <stdarg.h>
 
-#include "../../runtime/internal.h"
+#include "files.h"
+#include "ground.h"
 
 const char *__asan_default_options(void);
 

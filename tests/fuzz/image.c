@@ -1,7 +1,7 @@
 /* libFuzzer entry: any bytes as a picture, in every mode. Seeds: tests/unit/pictures. */
 #include <stdlib.h>
 
-#include "../../runtime/internal.h"
+#include "data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

@@ -11,6 +11,8 @@
 #include "die.h"
 
 #include "../unit/small_model.h"
+#include "files.h"
+#include "ground.h"
 
 enum { MOST = 1 << 20 }; /* numbers read from one array */
 

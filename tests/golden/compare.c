@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "ground.h"
 
 static const int64_t LIMIT = (int64_t)1 << 31;
 static const double TOLERANCE = 1e-4, LOSS_TOLERANCE = 1e-5, LARGE_LOSS_TOLERANCE = 1e-4,

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ground.h"
+#include "session.h"
+#include "weights.h"
 
 extern const RtModel MODEL;
 

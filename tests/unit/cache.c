@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "files.h"
+#include "ground.h"
 
 enum { ROW = 100 };
 

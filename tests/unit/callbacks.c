@@ -3,8 +3,15 @@
  * broken off and goes on. */
 #include <math.h>
 
+#include "arrays.h"
 #include "callbacks.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
+#include "measures.h"
 #include "outcome.h"
+#include "session.h"
+#include "training.h"
 
 static RtJson *recorded;
 

@@ -3,6 +3,9 @@
 #include <signal.h>
 #include <sys/file.h>
 
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "program.h"
 #include "toy_model.h"
 

@@ -1,7 +1,10 @@
 /* Tests of classes.c: class weights as Keras's fit takes them, epochs with as many of each class.
  */
-#include "internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 #include "outcome.h"
+#include "session.h"
 
 enum { PICTURES = 23 };
 

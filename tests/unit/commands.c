@@ -2,8 +2,12 @@
  * arrays, after a training. The pictures are those of tests/unit/pictures. */
 #include <math.h>
 
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "program.h"
 #include "toy_model.h"
+#include "weights.h"
 
 static void copy_picture(const char *name, const char *to)
 {

@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../runtime/internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "files.h"
+#include "ground.h"
 #include "outcome.h"
 
 static const RtModel model = {.height = 2, .width = 3, .channels = 1, .output_size = 1};

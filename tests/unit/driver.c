@@ -2,6 +2,9 @@
  * small model, held against a plain loop over the same step functions. */
 #include <signal.h>
 
+#include "arrays.h"
+#include "ground.h"
+#include "measures.h"
 #include "program.h"
 #include "toy_model.h"
 

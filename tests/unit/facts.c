@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "audit.h"
+#include "files.h"
+#include "ground.h"
 #include "outcome.h"
 
 enum { EXIF_BYTES = 32 };

@@ -4,7 +4,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "internal.h"
+#include "files.h"
+#include "ground.h"
 #include "outcome.h"
 
 static int count_files(const char *folder)

@@ -1,5 +1,5 @@
 /* Tests of h5.c: every layout that Keras writes. */
-#include "internal.h"
+#include "arrays.h"
 #include "make_h5.h"
 
 static void assert_entry(const RtH5 *file, size_t index, const char *layer, const char *path,

@@ -1,5 +1,7 @@
 /* Tests of h5.c: files that were made to harm. Each must be refused with a message. */
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "make_h5.h"
 
 static void open_and_read(const void *path)

@@ -8,7 +8,9 @@
 #include <jpeglib.h>
 #include <png.h>
 
-#include "../../runtime/internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 #include "outcome.h"
 
 #define FOLDER "tests/unit/pictures/"

@@ -1,5 +1,5 @@
 /* Tests of json.c: what a strict reader takes and what it refuses. */
-#include "internal.h"
+#include "files.h"
 #include "outcome.h"
 
 static RtJson *parse(const char *text, char problem[256])

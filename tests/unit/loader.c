@@ -3,7 +3,9 @@
 
 #include <png.h>
 
-#include "../../runtime/internal.h"
+#include "arrays.h"
+#include "data.h"
+#include "ground.h"
 #include "outcome.h"
 
 enum { H = 3, W = 5, PIXELS = H * W, BATCH = 4, MAX = 64 };

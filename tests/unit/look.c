@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit.h"
+#include "ground.h"
 #include "outcome.h"
 
 static uint64_t state_of_draws = 1;

@@ -1,7 +1,9 @@
 /* Tests of metrics.c: Keras's meaning of "accuracy" and of the numbers of an epoch. */
 #include <math.h>
 
-#include "internal.h"
+#include "data.h"
+#include "ground.h"
+#include "measures.h"
 #include "outcome.h"
 
 #include "metric_cases.h"

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "../../runtime/internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "outcome.h"
 
 #define ARCHIVE "tests/unit/pictures/keras.npz"

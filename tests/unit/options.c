@@ -1,5 +1,7 @@
 /* Tests of options.c: what is taken from a command line, and what is said of a wrong one. */
+#include "ground.h"
 #include "program.h"
+#include "session.h"
 #include "toy_model.h"
 
 static RtOptions parse(const char *arguments)

@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "internal.h"
+#include "ground.h"
 #include "outcome.h"
 
 enum { TASKS = 64 };

@@ -4,10 +4,11 @@
 #define PROGRAM_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
-#include "internal.h"
 #include "outcome.h"
+#include "rt.h"
 
 typedef struct {
     int code; /* of the exit; 128 + signal if it was killed */

@@ -1,7 +1,8 @@
 /* Tests of progress.c and error.c: what stands on stderr, on a terminal and elsewhere. */
 #include <pty.h>
 
-#include "internal.h"
+#include "ground.h"
+#include "measures.h"
 #include "outcome.h"
 
 static const RtLog logs[] = {{"accuracy", 0.98765}, {"loss", 0.00012345}};

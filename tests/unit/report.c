@@ -1,8 +1,11 @@
 /* Tests of the report: the ticks of a chart's axes, text as HTML, history.csv read back. */
 #include <math.h>
 
+#include "files.h"
+#include "measures.h"
 #include "outcome.h"
 #include "report.h"
+#include "session.h"
 
 /* ---- Ticks ----------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* Tests of resize.c: values worked out by hand, and positions recorded from Pillow. */
-#include "../../runtime/internal.h"
+#include "data.h"
 #include "outcome.h"
 
 static void expect_row(const real *got, const real *want, int count)

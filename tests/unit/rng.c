@@ -2,7 +2,7 @@
  */
 #include <math.h>
 
-#include "internal.h"
+#include "ground.h"
 #include "outcome.h"
 
 static void check_words(uint64_t seed, const uint32_t counter[4], const uint32_t wanted[4])

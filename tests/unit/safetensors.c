@@ -1,7 +1,9 @@
 /* Tests of safetensors.c: round trips, other writers' types, and headers that lie. */
 #include <math.h>
 
-#include "internal.h"
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "outcome.h"
 
 /* A file of this header and so many bytes of data: 0, 1, 2, … */

@@ -1,7 +1,10 @@
 /* Tests of saved.c: our own weight files, and those that only look so. */
 #include <math.h>
 
+#include "arrays.h"
+#include "ground.h"
 #include "small_model.h"
+#include "weights.h"
 
 static void test_saved(void **state)
 {

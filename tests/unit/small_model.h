@@ -3,8 +3,9 @@
 #ifndef SMALL_MODEL_H
 #define SMALL_MODEL_H
 
-#include "internal.h"
+#include "arrays.h"
 #include "outcome.h"
+#include "weights.h"
 
 enum { WEIGHTS = 8 };
 

@@ -1,6 +1,6 @@
 /* Tests of summary.c: the same bytes as model.summary() of Keras 3.15 prints for this model, at
  * three widths of the terminal, as recorded from it. */
-#include "internal.h"
+#include "ground.h"
 #include "outcome.h"
 
 static const RtLayer layers[] = {

@@ -5,6 +5,9 @@
 #include <math.h>
 #include <time.h>
 
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "program.h"
 #include "toy_model.h"
 

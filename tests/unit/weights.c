@@ -1,8 +1,12 @@
 /* Tests of weights.c and match.c: the weights of a small model in every kind of file. */
 #include <math.h>
 
+#include "arrays.h"
+#include "files.h"
+#include "ground.h"
 #include "make_h5.h"
 #include "small_model.h"
+#include "weights.h"
 
 static void put_weight(hid_t made, const char *path, int weight)
 {
