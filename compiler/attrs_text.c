@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "model.h"
 
 static void add_ints(Text *text, const int64_t *values, int count)
 {

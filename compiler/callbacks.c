@@ -2,7 +2,7 @@
  * as tables: parsing, messages, documentation and the rows of the generated file come from them. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 enum { MOST_CALLBACKS = 100 };
 

@@ -2,7 +2,7 @@
  * those of the data, so that the program looks them up when it starts. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 enum { MOST_CLASSES = 100000 };
 

@@ -5,7 +5,7 @@
  * cut is there if products are saved by it and the upper part reads no pictures. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 /* What a core pair of today does in a second: multiply-adds in fp32, and bytes from or to a disk.
  * The decision asks for a lead of PAYS, so their order of magnitude is enough. */

@@ -2,13 +2,10 @@
  * (included once a level), the functions of each program, the tables for the driver, main.
  *
  * Requires: plan_model. The same model gives the same bytes on every machine. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 /* ---- Header ---------------------------------------------------------------------------------- */
 
@@ -332,33 +329,6 @@ static void emit_program(Emit *e, const Graph *g)
 }
 
 /* ---- The file -------------------------------------------------------------------------------- */
-
-/* A device or a pipe must not be renamed over: those are written to directly. */
-static bool is_special(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
-}
-
-void write_whole(const char *path, const Text *text)
-{
-    if (strcmp(path, "-") == 0) {
-        if (fwrite(text->data, 1, text->length, stdout) != text->length || fflush(stdout) != 0)
-            error_world(EXIT_ROOM, NULL, "standard output: %s", strerror(errno));
-        return;
-    }
-    const bool special = is_special(path);
-    const char *temporary = special ? path : format("%s.tmp.%d", path, (int)getpid());
-    FILE *file = fopen(temporary, "wb");
-    bool ok = file && fwrite(text->data, 1, text->length, file) == text->length;
-    ok = file && fflush(file) == 0 && (special || fsync(fileno(file)) == 0) && ok;
-    int reason = errno;
-    if (file && fclose(file) != 0) ok = false;
-    if (ok && (special || rename(temporary, path) == 0)) return;
-    if (ok) reason = errno;
-    if (!special) unlink(temporary);
-    error_world(EXIT_ROOM, NULL, "%s: cannot write: %s", path, strerror(reason));
-}
 
 /* Programs are printed first, into a text of their own, since that finds the kernels that the top
  * of the file must know. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "model.h"
 
 enum { MOST_PATTERN = 200 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tlc.h"
+#include "util.h"
 
 enum { MOST_BYTES = 16 << 20, MOST_NESTING = 64, WINDOW = 100 };
 

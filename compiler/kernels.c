@@ -2,7 +2,7 @@
  * the calls of them. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 static const Tensor *memory_of(const Tensor *t)
 {

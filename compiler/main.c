@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 typedef struct {
     const char *name;

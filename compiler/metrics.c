@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 enum { MOST_METRICS = 14 }; /* with the loss, and all again for validation: RT_LOGS */
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "model.h"
 
 #define INITIAL_ATTR                                                                               \
     {                                                                                              \

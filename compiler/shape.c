@@ -1,7 +1,7 @@
 /* shape.c: what the infer, select and emit hooks of several ops share. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 void infer_same(Node *n)
 {

@@ -2,23 +2,7 @@
  * bases, phases, memory plans, model. */
 #include <string.h>
 
-#include "tlc.h"
-
-const char *c_string(const char *text)
-{
-    if (!text) return "NULL";
-    Text out = {0};
-    add_text(&out, "\"");
-    for (const char *c = text; *c; c++) {
-        const unsigned char u = (unsigned char)*c;
-        if (u < 32 || u > 126 || u == '"' || u == '\\' || u == '?')
-            add_text(&out, "\\%03o", u);
-        else
-            add_bytes(&out, c, 1);
-    }
-    add_text(&out, "\"");
-    return out.data;
-}
+#include "emit.h"
 
 static const char *dims_text(int rank, const int *dims)
 {

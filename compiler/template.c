@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 static const char *const templates[] = {
 #include "templates.inc"

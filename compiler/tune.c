@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 enum { MOST_CANDIDATES = 16, ROUNDS = 3 };
 

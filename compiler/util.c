@@ -1,12 +1,16 @@
-/* util.c: the arena from which all memory of tlc comes, and what is done with text. */
+/* util.c: the arena from which all memory of tlc comes, and what is done with text, up to writing
+ * it to a file. */
 #define _GNU_SOURCE /* vasprintf */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "tlc.h"
+#include "util.h"
 
 /* ---- Memory: chunks of zeros, cut from front to back, never freed but all at once (tests) ---- */
 
@@ -219,4 +223,49 @@ const char *nearest(const char *word, const char *const *words, int count)
         if (!best || distance < least) best = words[i], least = distance;
     }
     return best;
+}
+
+const char *c_string(const char *text)
+{
+    if (!text) return "NULL";
+    Text out = {0};
+    add_text(&out, "\"");
+    for (const char *c = text; *c; c++) {
+        const unsigned char u = (unsigned char)*c;
+        if (u < 32 || u > 126 || u == '"' || u == '\\' || u == '?')
+            add_text(&out, "\\%03o", u);
+        else
+            add_bytes(&out, c, 1);
+    }
+    add_text(&out, "\"");
+    return out.data;
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* A device or a pipe must not be renamed over: those are written to directly. */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+}
+
+void write_whole(const char *path, const Text *text)
+{
+    if (strcmp(path, "-") == 0) {
+        if (fwrite(text->data, 1, text->length, stdout) != text->length || fflush(stdout) != 0)
+            error_world(EXIT_ROOM, NULL, "standard output: %s", strerror(errno));
+        return;
+    }
+    const bool special = is_special(path);
+    const char *temporary = special ? path : format("%s.tmp.%d", path, (int)getpid());
+    FILE *file = fopen(temporary, "wb");
+    bool ok = file && fwrite(text->data, 1, text->length, file) == text->length;
+    ok = file && fflush(file) == 0 && (special || fsync(fileno(file)) == 0) && ok;
+    int reason = errno;
+    if (file && fclose(file) != 0) ok = false;
+    if (ok && (special || rename(temporary, path) == 0)) return;
+    if (ok) reason = errno;
+    if (!special) unlink(temporary);
+    error_world(EXIT_ROOM, NULL, "%s: cannot write: %s", path, strerror(reason));
 }

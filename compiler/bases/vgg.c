@@ -1,6 +1,6 @@
 /* vgg.c: VGG16 and VGG19 (Simonyan and Zisserman, "Very deep convolutional networks for large-scale
  * image recognition", 2014), with Keras's names and its ImageNet weights. */
-#include "../tlc.h"
+#include "model.h"
 
 static void add_network(Base *base, const int convolutions[5], bool include_top, int64_t classes,
                         const char *classifier_activation)

@@ -5,7 +5,7 @@
  * computed from the output y: the input need not be kept. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 const char activation_choices[] = "linear relu sigmoid tanh softmax";
 

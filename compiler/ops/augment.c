@@ -7,7 +7,7 @@
  * batch, and hands on the whole picture when it predicts. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 enum { AUGMENT = OP_LAYER | OP_NO_GRAD | OP_RANDOM | OP_TRAIN_ONLY };
 

@@ -1,5 +1,5 @@
 /* bias_grad.c: the gradient of a bias, and what ops with weights share. */
-#include "tlc.h"
+#include "emit.h"
 
 extern const Op op_bias_grad;
 

@@ -1,7 +1,7 @@
 /* clip.c: the norm of gradients, by which an optimizer clips them: the sum of the squares of each
  * part, then of all of them. The update then finds the gradient whole in memory, so that it is not
  * fused with what makes it. */
-#include "tlc.h"
+#include "emit.h"
 
 extern const Op op_square_sum, op_add_sums;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conv2d.h"
+#include "emit.h"
 
 #define CONV_ATTRS                                                                                 \
     {.name = "filters",                                                                            \

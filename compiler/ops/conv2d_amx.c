@@ -1,6 +1,7 @@
 /* conv2d_amx.c: convolution by AMX's tiles of 16-bit products, as another body of whatever kernel
  * serves the lower levels. Stride 1, or few inputs; any window. */
 #include "conv2d.h"
+#include "emit.h"
 
 enum {
     STEP = 32,        /* products that a tile adds up at once */

@@ -1,5 +1,5 @@
 /* convert.c: what passes put between nodes: a copy in another layout, the sum of two gradients. */
-#include "tlc.h"
+#include "emit.h"
 
 static void emit_convert(Emit *e, const Node *n)
 {

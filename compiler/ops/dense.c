@@ -1,7 +1,7 @@
 /* dense.c: Dense, on the last axis of its input. Kernels: templates/dense.c and those beside it. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 static const Attr dense_attrs[] = {
     {.name = "units",

@@ -2,7 +2,7 @@
  *
  * The mask is never stored: it is a function of run, layer, epoch, picture and place, so that the
  * gradient is the same node again, applied to dy. */
-#include "tlc.h"
+#include "emit.h"
 
 static const Attr dropout_attrs[] = {
     {.name = "rate", .type = ATTR_FLOAT, .flags = ATTR_REQUIRED, .lo = 0, .hi = 1,

@@ -1,7 +1,7 @@
 /* global_pool.c: GlobalMaxPooling2D and GlobalAveragePooling2D: one number a channel. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 static const Attr global_attrs[] = {
     {.name = "keepdims", .type = ATTR_BOOL, .initial = "false",

@@ -5,7 +5,7 @@
  * input, whichever of the two it was, as Keras does: no precision is lost near 0 and 1. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 static const char logits_doc[] = "true: the model's output is logits, not probabilities";
 

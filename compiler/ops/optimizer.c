@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 #define RATE_ATTR(value)                                                                           \
     {                                                                                              \

@@ -1,5 +1,5 @@
 /* padding.c: ZeroPadding2D, and its gradient, which cuts the frame off. */
-#include "tlc.h"
+#include "emit.h"
 
 static const Attr padding_attrs[] = {
     {.name = "padding", .type = ATTR_PADDING, .initial = "[[1, 1], [1, 1]]", .lo = 0, .hi = 65535,

@@ -5,7 +5,7 @@
  * that a task owns what it writes. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 #define POOL_ATTRS                                                                                 \
     {.name = "pool_size",                                                                          \

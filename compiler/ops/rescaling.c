@@ -1,7 +1,7 @@
 /* rescaling.c: linear maps of pixels: Rescaling, and preprocess_input of keras.applications. */
 #include <string.h>
 
-#include "tlc.h"
+#include "emit.h"
 
 /* ---- Rescaling ------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* winograd.c: how Conv2D with windows of 3x3 is summed by Winograd's F(4x4, 3x3): when that pays,
  * and in which blocks of tiles. Kernels: templates/winograd.c. */
 #include "conv2d.h"
+#include "emit.h"
 
 extern const Op op_winograd_pack;
 
