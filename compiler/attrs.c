@@ -33,7 +33,7 @@ static const char *type_text(const Attr *attr)
     case ATTR_FLOAT:
         return "a number";
     case ATTR_RANGE:
-        return "a number or [lower, upper]";
+        return attr->flags & ATTR_PAIR ? "[lower, upper]" : "a number or [lower, upper]";
     case ATTR_BOOL:
         return "true or false";
     case ATTR_NAME:
@@ -147,25 +147,24 @@ static void read_padding(const Attr *attr, const Json *json, const char *path, i
     }
 }
 
-/* One number x means [-|x|, |x|], as far as the bounds let it. */
+/* One number x means [-|x|, |x|], as far as the bounds let it; two may come in any order, as Keras
+ * takes them. */
 static void read_range(const Attr *attr, const Json *json, const char *path, double *out)
 {
-    if (!json_is_array(json)) {
+    if (!json_is_array(json) && !(attr->flags & ATTR_PAIR)) {
         out[1] = fabs(read_float(attr, json, path));
         out[0] = has_range(attr) ? fmax(-out[1], attr->lo) : -out[1];
-        if (attr->flags & ATTR_OPEN_LO && out[0] <= attr->lo)
-            error_model(path, NULL, "%s, which means [%s, %s], is out of range: must be %s",
-                        number_text(out[1]), number_text(-out[1]), number_text(out[1]),
-                        range_text(attr));
         return;
     }
-    if (json_count(json) != 2) error_type(attr, json, path);
+    if (!json_is_array(json) || json_count(json) != 2) error_type(attr, json, path);
     int n = 0;
     for (const Json *item = json_first(json); item; item = json_next(item), n++)
         out[n] = read_float(attr, item, format("%s[%d]", path, n));
-    if (out[0] > out[1])
-        error_model(path, NULL, "the lower end %s is above the upper end %s", number_text(out[0]),
-                    number_text(out[1]));
+    if (out[0] > out[1]) {
+        const double upper = out[0];
+        out[0] = out[1];
+        out[1] = upper;
+    }
 }
 
 static const Attr l2_attrs[] = {

@@ -28,7 +28,7 @@ typedef enum {
     ATTR_INTS,        /* [7, -1]: 1 to MAX_RANK - 1 integers; range for each */
     ATTR_PADDING,     /* 1, [1, 2] or [[1, 1], [2, 2]]: top, bottom, left, right */
     ATTR_FLOAT,       /* 0.5; range lo..hi */
-    ATTR_RANGE,       /* 0.2 for [-0.2, 0.2], or [lower, upper]; range for each */
+    ATTR_RANGE,       /* 0.2 for [-0.2, 0.2], or two numbers in any order; range for each */
     ATTR_BOOL,        /* true */
     ATTR_NAME,        /* a C identifier */
     ATTR_STRING,      /* any text: a path */
@@ -42,7 +42,8 @@ typedef enum {
     ATTR_TEMPLATE,    /* a path with Python's fields in it: "{epoch:02d}-{val_loss:.2f}" */
 } AttrType;
 
-enum { ATTR_REQUIRED = 1, ATTR_NULL = 2, ATTR_OPEN_LO = 4, ATTR_OPEN_HI = 8 }; /* Attr.flags */
+/* Attr.flags; ATTR_PAIR: of a range both ends, not one number. */
+enum { ATTR_REQUIRED = 1, ATTR_NULL = 2, ATTR_OPEN_LO = 4, ATTR_OPEN_HI = 8, ATTR_PAIR = 16 };
 
 /* One row of an op's table: parsing, messages, dumps, documentation and JSON Schema come from it.
  * A table ends with a row whose name is NULL. */

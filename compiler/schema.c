@@ -57,6 +57,7 @@ static char *value_schema(const Attr *attr)
     case ATTR_FLOAT:
         return format("%s", number);
     case ATTR_RANGE:
+        if (attr->flags & ATTR_PAIR) return array_schema(number, 2, 2);
         return format("{\"anyOf\": [%s, %s]}", number, array_schema(number, 2, 2));
     case ATTR_BOOL:
         return format("{\"type\": \"boolean\"}");
@@ -302,7 +303,7 @@ static const char *value_text(const Attr *attr)
     case ATTR_FLOAT:
         return "number";
     case ATTR_RANGE:
-        return "number or [lower, upper]";
+        return attr->flags & ATTR_PAIR ? "[lower, upper]" : "number or [lower, upper]";
     case ATTR_BOOL:
         return "true, false";
     case ATTR_NAME:

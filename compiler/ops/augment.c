@@ -197,8 +197,8 @@ const Op op_random_crop = {
 /* ---- RandomContrast, RandomBrightness -------------------------------------------------------- */
 
 #define VALUE_RANGE_ATTR                                                                           \
-    {.name = "value_range", .type = ATTR_RANGE, .initial = "[0, 255]",                             \
-     .doc = "range of the pixels; results are clipped to it"}
+    {.name = "value_range", .type = ATTR_RANGE, .flags = ATTR_PAIR, .initial = "[0, 255]",         \
+     .doc = "range of the pixels, its ends in any order; results are clipped to it"}
 
 static const Attr contrast_attrs[] = {
     {.name = "factor", .type = ATTR_RANGE, .flags = ATTR_REQUIRED, .lo = 0, .hi = 1,

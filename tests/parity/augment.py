@@ -5,6 +5,8 @@ the generated program: ranges, the order of draws and what is done to the pixels
 program hands its pictures through a convolution that changes nothing; --trace writes them.
 """
 
+import json
+import subprocess
 import sys
 
 import keras.src.backend.tensorflow.random as keras_random
@@ -22,13 +24,40 @@ CASES = [{"type": "RandomFlip"}, {"type": "RandomFlip", "mode": "horizontal"},
          {"type": "RandomContrast", "factor": 0.4}, {"type": "RandomContrast", "factor": [0.2, 0.5]},
          {"type": "RandomBrightness", "factor": 0.3},
          {"type": "RandomBrightness", "factor": [-0.5, -0.1]},
+         {"type": "RandomContrast", "factor": [0.9, 0.1], "value_range": [30, 200]},
+         {"type": "RandomBrightness", "factor": [0.6, -0.2], "value_range": [150, 20]},
+         {"type": "RandomBrightness", "factor": -0.3},
          {"type": "RandomCrop", "height": 13, "width": 20}]
 CASES += [{"type": "RandomRotation", "factor": 0.15, **more} for more in SAMPLING]
 CASES += [{"type": "RandomZoom", "height_factor": [-0.4, 0.5], "width_factor": 0.3, **more}
           for more in SAMPLING]
-CASES += [{"type": "RandomZoom", "height_factor": 0.3}]
+CASES += [{"type": "RandomZoom", "height_factor": 0.3},
+          {"type": "RandomZoom", "height_factor": [0.3, -0.2]},
+          {"type": "RandomZoom", "height_factor": 1},
+          {"type": "RandomZoom", "height_factor": -0.5, "width_factor": [0.1, 0.1]},
+          {"type": "RandomRotation", "factor": [0.25, 0.05]},
+          {"type": "RandomRotation", "factor": [0, 1], "fill_mode": "constant",
+           "interpolation": "nearest"}]
 CASES += [{"type": "RandomTranslation", "height_factor": [-0.5, 0.2], "width_factor": 0.4, **more}
           for more in SAMPLING]
+
+# Whether a layer takes them is held against Keras.
+VALUES = [0, 0.5, 1, -1, -0.5, 1.5, -1.5, [0.1, 0.2], [0.5, 0.3], [-1, 1], [-1, 0.5], [0.2],
+          [0.1, 0.2, 0.3], "0.1", None]
+TAKEN = [("RandomRotation", "factor", {}), ("RandomZoom", "height_factor", {}),
+         ("RandomZoom", "width_factor", {"height_factor": 0.1}),
+         ("RandomTranslation", "height_factor", {"width_factor": 0.1}),
+         ("RandomTranslation", "width_factor", {"height_factor": 0.1}),
+         ("RandomContrast", "factor", {}), ("RandomBrightness", "factor", {}),
+         ("RandomBrightness", "value_range", {"factor": 0.1}),
+         ("RandomZoom", "fill_mode", {"height_factor": 0.1}),
+         ("RandomZoom", "interpolation", {"height_factor": 0.1})]
+WORDS = {"fill_mode": ("reflect", "constant", "wrap", "nearest", "mirror", None),
+         "interpolation": ("bilinear", "nearest", "bicubic", None)}
+# Keras takes a missing factor for 0, and of a pair it looks only at one side of each end.
+KNOWN = [("RandomRotation", "factor", None), ("RandomBrightness", "factor", None),
+         ("RandomContrast", "factor", None), ("RandomContrast", "factor", [-1, 1]),
+         ("RandomContrast", "factor", [-1, 0.5])]
 
 
 def draws():
@@ -71,9 +100,41 @@ def by_tlc(case, x, number):
     return np.load(folder / "trace.npz")["output"].reshape(ROWS, *shape)
 
 
+def is_taken_by_keras(case):
+    try:
+        make_layer(case)
+    except (ValueError, TypeError, NotImplementedError):
+        return False
+    return True
+
+
+def is_taken_by_tlc(case):
+    folder = BUILD / "parity" / "augment"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "taken.json").write_text(json.dumps(
+        {"name": "taken", "input": {"shape": [8, 8, 3]}, "layers": [case, {"type": "Flatten"}]}))
+    done = subprocess.run([BUILD / "tlc", folder / "taken.json", "-o", folder / "taken.c"],
+                          capture_output=True, timeout=20, check=False)
+    return done.returncode == 0
+
+
+def check_taken():
+    failed = 0
+    for layer, key, others in TAKEN:
+        for value in WORDS.get(key, VALUES):
+            case = {"type": layer, **others, key: value}
+            theirs, ours = is_taken_by_keras(case), is_taken_by_tlc(case)
+            if theirs != ours and (layer, key, value) not in KNOWN:
+                print(f"FAIL augment takes {layer} {key} {value}: Keras {theirs}, tlc {ours}")
+                failed = 1
+    if not failed:
+        print("ok augment takes what Keras takes")
+    return failed
+
+
 def main():
     x = np.random.default_rng(4).integers(0, 256, (ROWS, HEIGHT, WIDTH, 3)).astype(np.float32)
-    failed = 0
+    failed = check_taken()
     for number, case in enumerate(CASES):
         name = " ".join(str(value) for value in case.values())
         try:
