@@ -43,7 +43,7 @@ static const char *type_text(const Attr *attr)
     case ATTR_CHOICE:
         return format("one of %s", words_text(attr->choices));
     case ATTR_REGULARIZER:
-        return "\"l2\" or {\"type\": \"L2\", \"l2\": factor}";
+        return "\"l1\", \"l2\" or {\"type\": \"L1L2\", \"l1\": factor, \"l2\": factor}";
     case ATTR_LAYER:
         return "a layer's name or index";
     case ATTR_NUMBERS:
@@ -167,21 +167,12 @@ static void read_range(const Attr *attr, const Json *json, const char *path, dou
     }
 }
 
-static const Attr l2_attrs[] = {
-    {"type", ATTR_CHOICE, ATTR_REQUIRED, NULL, 0, 0, "l2", NULL},
-    {"l2", ATTR_FLOAT, 0, "0.01", 0, 1e30, NULL, NULL},
-    {0},
-};
-
-static double read_l2(const Attr *attr, const Json *json, const char *path)
+static void read_penalty(const Attr *attr, const Json *json, const char *path, double *out)
 {
-    const char *name = json_string(json);
-    if (name && !strcasecmp(name, "l2"))
-        json = NULL;
-    else if (!json_is_object(json))
-        error_type(attr, json, path);
-    Value *values = json ? read_attrs(json, l2_attrs, path, "") : default_attrs(l2_attrs);
-    return find_value(l2_attrs, values, "l2")->f[0];
+    Penalty penalty;
+    if (!read_regularizer(json, path, &penalty)) error_type(attr, json, path);
+    out[0] = penalty.l1;
+    out[1] = penalty.l2;
 }
 
 /* The word of a space-separated list that equals `word`, letters' case aside; NULL if there is
@@ -312,7 +303,7 @@ static void read_value(const Attr *attr, const Json *json, const char *path, Val
         value->s = read_choice(attr, json, path);
         break;
     case ATTR_REGULARIZER:
-        value->f[0] = read_l2(attr, json, path);
+        read_penalty(attr, json, path, value->f);
         break;
     case ATTR_LAYER:
         if (json_string(json))
@@ -350,6 +341,9 @@ static _Noreturn void error_key(const char *key, const Attr *table, const char *
         p += n;
     }
     for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", names[i]);
+    if (!strcmp(key, "activity_regularizer"))
+        error_model(path, "kernel_regularizer and bias_regularizer penalise weights",
+                    "\"%s\" is not supported: no penalty on a layer's output", key);
     const char *near = nearest(key, names, count);
     error_model(path,
                 near ? format("did you mean \"%s\"?", near)

@@ -48,10 +48,10 @@ static void add_value(Text *text, const Attr *attr, const Value *value)
     case ATTR_FLOAT:
     case ATTR_RATE:
     case ATTR_SCHEDULE:
-    case ATTR_REGULARIZER:
         add_text(text, "%s", number_text(value->f[0]));
         break;
     case ATTR_RANGE:
+    case ATTR_REGULARIZER:
         add_text(text, "[%s, %s]", number_text(value->f[0]), number_text(value->f[1]));
         break;
     case ATTR_BOOL:

@@ -254,23 +254,6 @@ static void emit_prefix_loop(Emit *e, const char *name)
     add_text(&e->out, ", first, n - first < %d ? n - first : %d);\n", g->micro, g->micro);
 }
 
-/* The sum of the L2 penalties of the weights that the phase trains, as Keras 3 counts them. */
-static bool emit_penalty(Emit *e)
-{
-    const Model *m = e->m;
-    Text sum = {0};
-    for (int i = 0; i < m->weight_count; i++) {
-        const Weight *w = m->weights[i];
-        if (w->l2 == 0 || e->g->phase->frozen[w->layer->index]) continue;
-        add_text(&sum, "%s%.17g * rt_sum_squares(weight_%s, %lld)",
-                 sum.length ? " +\n           " : "", w->l2, w->id, (long long)weight_count(w));
-    }
-    if (sum.length == 0) return false;
-    add_text(&e->out, "\nstatic double penalty_%s(const RtRun *r)\n{\n    return %s;\n}\n",
-             e->g->phase->name, sum.data);
-    return true;
-}
-
 static const char *frozen_comment(const Graph *g)
 {
     const Node *first = NULL, *last = NULL;

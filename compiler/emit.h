@@ -87,6 +87,9 @@ void emit_tables(Emit *e);                        /* tables.c: RtLayer … RtMod
 void emit_callbacks(Emit *e, const Phase *phase); /* static const RtCallback callbacks_PHASE[] */
 void emit_metrics(Emit *e, const Phase *phase);   /* metrics.c: metrics_PHASE, if it has any */
 void emit_class_weights(Emit *e, const Phase *phase); /* classes.c: class_weights_PHASE, likewise */
+/* regularizers.c: `static double penalty_PHASE(const RtRun *r)`, the sum of the penalties of e->g's
+ * phase, as Keras 3 counts them; false if there are none. */
+bool emit_penalty(Emit *e);
 /* emit.c: the section (include_level, level_row) for each level of the file but the generic one. */
 void emit_levels(Emit *e, const char *section);
 /* emit.c: the whole file, in out. */

@@ -52,7 +52,7 @@ Tensor *slot_tensor(Graph *g, Slot *slot)
 }
 
 Weight *add_weight(Graph *g, Layer *layer, const char *part, int rank, const int64_t *dims,
-                   Init init, int64_t fan_in, int64_t fan_out, double l2)
+                   Init init, int64_t fan_in, int64_t fan_out, Penalty penalty)
 {
     const char *name = format("%s/%s", layer->name, part);
     for (int i = 0; i < layer->weight_count; i++)
@@ -70,7 +70,7 @@ Weight *add_weight(Graph *g, Layer *layer, const char *part, int rank, const int
     w->init = init;
     w->fan_in = fan_in;
     w->fan_out = fan_out;
-    w->l2 = l2;
+    w->penalty = penalty;
     w->index = g->model->weight_count;
     append(&g->model->weights, &g->model->weight_count, w);
     layer->weights[layer->weight_count++] = w;

@@ -33,7 +33,7 @@ typedef enum {
     ATTR_NAME,        /* a C identifier */
     ATTR_STRING,      /* any text: a path */
     ATTR_CHOICE,      /* one of `choices`, a space-separated list */
-    ATTR_REGULARIZER, /* null, "l2" (0.01) or {"type": "L2", "l2": 0.01} */
+    ATTR_REGULARIZER, /* null, "l1", "l2" (0.01) or {"type": "L1L2", "l1": 0.1, "l2": 0.01} */
     ATTR_LAYER,       /* a layer's name or a Python-style index */
     ATTR_NUMBERS,     /* [0.1, 0.01]: any count of numbers but none; range for each */
     ATTR_SCHEDULE,    /* {"type": "CosineDecay", …} */
@@ -61,7 +61,7 @@ struct Value {
     bool is_set, is_null; /* is_set: given in the JSON; otherwise the default holds */
     int count;            /* of i, for ATTR_INTS; of numbers */
     int64_t i[4];  /* integers; ATTR_BOOL, ATTR_INT2, ATTR_PADDING (top, bottom, left, right) */
-    double f[2];   /* ATTR_FLOAT, ATTR_RANGE (lower, upper), ATTR_REGULARIZER (l2) */
+    double f[2];   /* ATTR_FLOAT, ATTR_RANGE (lower, upper), ATTR_REGULARIZER (l1, l2) */
     const char *s; /* names, strings, choices (lower case as in the table) */
     double *numbers;
     Schedule *schedule; /* ATTR_RATE: NULL if it is the number f[0]; else that is its first rate */
@@ -104,6 +104,11 @@ struct Base {
 
 typedef enum { INIT_ZEROS, INIT_ONES, INIT_GLOROT_UNIFORM } Init; /* as RtInit */
 
+/* l1 times the sum of the magnitudes of a weight's numbers, and l2 times that of their squares. */
+typedef struct {
+    double l1, l2;
+} Penalty;
+
 struct Weight {
     const char *name; /* "fc/kernel" */
     const char *id;   /* "fc_kernel": in C */
@@ -112,9 +117,9 @@ struct Weight {
     int64_t dims[MAX_RANK];
     Init init;
     int64_t fan_in, fan_out;
-    double l2;     /* regulariser's factor, 0 if none */
-    int index;     /* in model->weights */
-    size_t offset; /* in the arena; by plan_model */
+    Penalty penalty; /* its regulariser */
+    int index;       /* in model->weights */
+    size_t offset;   /* in the arena; by plan_model */
 };
 
 /* ---- The kinds of things in a phase, each with its table ------------------------------------- */
@@ -358,6 +363,12 @@ const Op *find_op(const char *name);                              /* NULL if the
 /* schema.c: docs/model.schema.json and the tables of docs/model-format.md, from the op tables. */
 void print_schema(FILE *out);
 void print_format_tables(FILE *out);
+
+/* ==== regularizers.c: penalties on weights =================================================== */
+
+/* False if the value is neither a known name nor an object. */
+bool read_regularizer(const Json *json, const char *path, Penalty *penalty);
+bool has_penalty(const Phase *phase, const Weight *w); /* one that counts: of trained weights */
 
 /* ==== rates.c, callbacks.c: learning-rate schedules, callbacks ================================ */
 

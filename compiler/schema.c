@@ -241,6 +241,16 @@ static void add_phase_definition(Text *text)
     add_text(text, ",\n      \"additionalProperties\": false\n    }");
 }
 
+/* An object of this type; the defaults of its factors, NULL: it has none of that name. */
+static const char *regularizer_schema(const char *types, const char *l1, const char *l2)
+{
+    const char *factor = "\"type\": \"number\", \"minimum\": 0";
+    return format("{\"type\": \"object\", \"properties\": {\"type\": {\"enum\": [%s]}%s%s}, "
+                  "\"required\": [\"type\"], \"additionalProperties\": false}",
+                  types, l1 ? format(", \"l1\": {%s, \"default\": %s}", factor, l1) : "",
+                  l2 ? format(", \"l2\": {%s, \"default\": %s}", factor, l2) : "");
+}
+
 static void add_definitions(Text *text, Text *types)
 {
     add_text(text,
@@ -251,10 +261,10 @@ static void add_definitions(Text *text, Text *types)
              "default is the one before it.\", \"anyOf\": [{\"$ref\": \"#/$defs/name\"}, "
              "{\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/name\"}, \"minItems\": 1, "
              "\"maxItems\": 1}]},\n"
-             "    \"regularizer\": {\"anyOf\": [{\"enum\": [\"l2\", \"L2\"]}, {\"type\": "
-             "\"object\", \"properties\": {\"type\": {\"enum\": [\"L2\", \"l2\"]}, \"l2\": "
-             "{\"type\": \"number\", \"default\": 0.01, \"minimum\": 0}}, \"required\": "
-             "[\"type\"], \"additionalProperties\": false}]}");
+             "    \"regularizer\": {\"anyOf\": [{\"enum\": [\"l1\", \"L1\", \"l2\", \"L2\"]}");
+    add_text(text, ", %s", regularizer_schema("\"L1\", \"l1\"", "0.01", NULL));
+    add_text(text, ", %s", regularizer_schema("\"L2\", \"l2\"", NULL, "0.01"));
+    add_text(text, ", %s]}", regularizer_schema("\"L1L2\", \"l1l2\"", "0", "0"));
     add_layer_definitions(text, types);
     add_kind_definitions(text);
     add_callback_definitions(text);
@@ -311,7 +321,7 @@ static const char *value_text(const Attr *attr)
     case ATTR_STRING:
         return "string";
     case ATTR_REGULARIZER:
-        return "\"l2\" or {\"type\": \"L2\", \"l2\": number}";
+        return "\"l1\", \"l2\" or {\"type\": \"L1L2\", \"l1\": number, \"l2\": number}";
     case ATTR_LAYER:
         return "layer name or index";
     case ATTR_CHOICE:

@@ -166,10 +166,10 @@ static void emit_phase_lists(Emit *e, const Phase *p)
     add_text(&e->out, "};\n");
 }
 
-static bool has_penalty(const Model *m, const Phase *p)
+static bool has_penalties(const Model *m, const Phase *p)
 {
     for (int i = 0; i < m->weight_count; i++)
-        if (m->weights[i]->l2 != 0 && !p->frozen[m->weights[i]->layer->index]) return true;
+        if (has_penalty(p, m->weights[i])) return true;
     return false;
 }
 
@@ -226,7 +226,7 @@ static void emit_phase(Emit *e, const Phase *p)
     if (p->callback_count > 0)
         add_text(&e->out, "     .callbacks = callbacks_%s,\n     .callback_count = %d,\n", name,
                  p->callback_count);
-    if (has_penalty(m, p)) add_text(&e->out, "     .regularization = penalty_%s,\n", name);
+    if (has_penalties(m, p)) add_text(&e->out, "     .regularization = penalty_%s,\n", name);
     emit_phase_cache(e, p);
     add_text(&e->out, "     .step_macs = %lld},\n",
              (long long)program_macs(program(m, PROGRAM_TRAIN, p)));

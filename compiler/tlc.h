@@ -215,7 +215,7 @@ Tensor *weight_tensor(Graph *g, Weight *weight); /* the one tensor of this weigh
 Tensor *slot_tensor(Graph *g, Slot *slot);
 /* The weight `layer/part`, made at first sight; its shape must stay the same afterwards. */
 Weight *add_weight(Graph *g, Layer *layer, const char *part, int rank, const int64_t *dims,
-                   Init init, int64_t fan_in, int64_t fan_out, double l2);
+                   Init init, int64_t fan_in, int64_t fan_out, Penalty penalty);
 /* A node with one output of the shape that op->infer gives. values NULL: defaults. in[] ends with
  * NULL. The output's name is `name`. */
 Tensor *add_node(Graph *g, const Op *op, const char *name, Layer *layer, Value *values,
@@ -315,7 +315,7 @@ bool is_halving_pool(const Node *n); /* max pooling of 2x2 by steps of 2, withou
 
 /* ==== ops/bias_grad.c ========================================================================= */
 
-double penalty(const Layer *layer, const char *name); /* factor of a regulariser, 0 if null */
+Penalty penalty(const Layer *layer, const char *name); /* of a regulariser; none if null */
 /* For Op.grad of n, which adds `bias`: its gradient, if it is trainable. */
 void add_bias_grad(Graph *g, Node *n, Tensor *bias);
 /* Sets $apply, the statement by which a kernel hands over `count` gradients g of the weight's
@@ -338,6 +338,9 @@ int accumulation_steps(const Phase *phase);                 /* of gradients; 1: 
 void check_optimizer(const Phase *phase, const char *path); /* exit 3 on attributes at odds */
 /* The node that applies `gradient` to w, by the phase's optimizer. Its regulariser is included. */
 void add_update(Graph *g, Weight *w, Tensor *gradient);
+/* Sets $penalty: the factors of what the regulariser of w adds to a gradient, those of the sign and
+ * of w itself. */
+void set_penalty(Emit *e, const Weight *w);
 void finish_updates(Graph *g); /* the updates that wait for all gradients, once they are there */
 /* Emits, once a level, `INLINE void NAME(name)(const RtRun *run, real *w, const real *g,
  * real *const slot[], size_t from, size_t count)`, which applies the gradients g[0..count) to

@@ -177,6 +177,7 @@ static inline int rt_tasks(const RtRun *run, int blocks, int most)
 
 double rt_mean(const real *values, int n);               /* in double, from the first on */
 double rt_sum_squares(const real *values, size_t count); /* likewise */
+double rt_sum_magnitudes(const real *values, size_t count);
 
 /* ---- Random numbers (rng.c) ------------------------------------------------------------------ */
 

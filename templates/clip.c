@@ -27,7 +27,7 @@ KERNEL($name)
         Vec sum = {0};
         for (size_t i = run; i < run + RUN && i < count; i += VL) {
             const int lanes = count - i < VL ? (int)(count - i) : VL;
-            Vec gradient = NAME(with_penalty)(g + i, load_lanes(w + i, lanes), $l2, lanes);
+            Vec gradient = NAME(with_penalty)(g + i, load_lanes(w + i, lanes), $penalty, lanes);
             if (before) gradient = (gradient + load_lanes(before + i, lanes)) / (real)$steps;
             sum += gradient * gradient;
         }

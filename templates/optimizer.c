@@ -5,7 +5,7 @@
 #define $name NAME__(kernel, __LINE__)
 #define $update sgd_head
 #define $rate run->learning_rate
-#define $l2 (real)0.02
+#define $penalty (real)0.01, (real)0.02
 #define $steps 2
 #define $sum slot[3] + from
 #define $clip (real)0.5
@@ -44,14 +44,19 @@ INLINE Vec NAME(square_root)(Vec v)
     return v;
 }
 
-/* The gradient with its regulariser (l2 is twice the factor); the weight after its decay. */
-INLINE Vec NAME(with_penalty)(const real *g, Vec w, real l2, int count)
+/* -1, 0 or 1. */
+INLINE Vec NAME(sign)(Vec w) { return __builtin_convertvector((w < 0) - (w > 0), Vec); }
+
+/* The gradient with its regulariser: l1 times the sign, l2 (twice the factor) times the weight. */
+INLINE Vec NAME(with_penalty)(const real *g, Vec w, real l1, real l2, int count)
 {
     Vec gradient = load_lanes(g, count);
+    if (l1 != 0) gradient += l1 * NAME(sign)(w);
     if (l2 != 0) gradient += l2 * w;
     return gradient;
 }
 
+/* The weight after its decay. */
 INLINE Vec NAME(decayed)(Vec w, real decay, real rate)
 {
     if (decay != 0) w -= w * decay * rate;
@@ -59,21 +64,22 @@ INLINE Vec NAME(decayed)(Vec w, real decay, real rate)
 }
 
 /* Where weights change every so many steps: gradients of the others are added up in sum. */
-INLINE void NAME(accumulate)(const real *w, const real *g, real *sum, size_t count, real l2)
+INLINE void NAME(accumulate)(const real *w, const real *g, real *sum, size_t count, real l1,
+                             real l2)
 {
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
-        const Vec gradient = NAME(with_penalty)(g + i, load_lanes(w + i, left), l2, left);
+        const Vec gradient = NAME(with_penalty)(g + i, load_lanes(w + i, left), l1, l2, left);
         store_lanes(sum + i, load_lanes(sum + i, left) + gradient, left);
     }
 }
 
 /* The gradient as the optimizer is given it: with its regulariser; the mean with those in sum, if
  * there are any, which is then empty; clipped to [-clip, clip] and scaled to a norm. */
-INLINE Vec NAME(prepared)(const real *g, Vec w, real l2, real *sum, int steps, real clip,
+INLINE Vec NAME(prepared)(const real *g, Vec w, real l1, real l2, real *sum, int steps, real clip,
                           real scale, int count)
 {
-    Vec gradient = NAME(with_penalty)(g, w, l2, count);
+    Vec gradient = NAME(with_penalty)(g, w, l1, l2, count);
     if (steps > 1) {
         gradient = (gradient + load_lanes(sum, count)) / (real)steps;
         store_lanes(sum, (Vec){0}, count);
@@ -101,7 +107,7 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
     const real rate = $rate, momentum = $momentum;
     real *const sum = $sum;
     if ($steps > 1 && (run->step + 1) % $steps != 0) {
-        NAME(accumulate)(w + from, g, sum, count, $l2);
+        NAME(accumulate)(w + from, g, sum, count, $penalty);
         return;
     }
     const real scale = $scale;
@@ -109,9 +115,9 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i;
         Vec x = load_lanes(at, left);
-        const Vec step =
-            NAME(prepared)(g + i, x, $l2, $steps > 1 ? sum + i : NULL, $steps, $clip, scale, left) *
-            rate;
+        const Vec step = NAME(prepared)(g + i, x, $penalty, $steps > 1 ? sum + i : NULL, $steps,
+                                        $clip, scale, left) *
+                         rate;
         x = NAME(decayed)(x, $weight_decay, rate);
         if (momentum != 0) {
             real *m = slot[0] + from + i;
@@ -140,7 +146,7 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
     const real rate = $rate, momentum = $momentum;
     real *const sum = $sum;
     if ($steps > 1 && (run->step + 1) % $steps != 0) {
-        NAME(accumulate)(w + from, g, sum, count, $l2);
+        NAME(accumulate)(w + from, g, sum, count, $penalty);
         return;
     }
     const real scale = $scale;
@@ -148,8 +154,8 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i, *square = slot[0] + from + i;
         Vec x = load_lanes(at, left);
-        const Vec gradient =
-            NAME(prepared)(g + i, x, $l2, $steps > 1 ? sum + i : NULL, $steps, $clip, scale, left);
+        const Vec gradient = NAME(prepared)(g + i, x, $penalty, $steps > 1 ? sum + i : NULL, $steps,
+                                            $clip, scale, left);
         const Vec velocity = $rho * load_lanes(square, left) + $rest * (gradient * gradient);
         Vec denominator = velocity + $epsilon;
         store_lanes(square, velocity, left);
@@ -181,7 +187,7 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
     const real rate = $rate, t = (real)(run->step / $steps + 1);
     real *const sum = $sum;
     if ($steps > 1 && (run->step + 1) % $steps != 0) {
-        NAME(accumulate)(w + from, g, sum, count, $l2);
+        NAME(accumulate)(w + from, g, sum, count, $penalty);
         return;
     }
     const real scale = $scale;
@@ -190,8 +196,8 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i, *mean = slot[0] + from + i, *square = slot[1] + from + i;
         Vec x = load_lanes(at, left), m = load_lanes(mean, left), v = load_lanes(square, left);
-        const Vec gradient =
-            NAME(prepared)(g + i, x, $l2, $steps > 1 ? sum + i : NULL, $steps, $clip, scale, left);
+        const Vec gradient = NAME(prepared)(g + i, x, $penalty, $steps > 1 ? sum + i : NULL, $steps,
+                                            $clip, scale, left);
         m += (gradient - m) * $rest_1;
         v += (gradient * gradient - v) * $rest_2;
         store_lanes(mean, m, left);

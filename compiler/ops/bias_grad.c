@@ -3,10 +3,10 @@
 
 extern const Op op_bias_grad;
 
-double penalty(const Layer *layer, const char *name)
+Penalty penalty(const Layer *layer, const char *name)
 {
     const Value *value = layer_attr(layer, name);
-    return value->is_null ? 0 : value->f[0];
+    return value->is_null ? (Penalty){0} : (Penalty){value->f[0], value->f[1]};
 }
 
 void add_bias_grad(Graph *g, Node *n, Tensor *bias)

@@ -37,7 +37,7 @@ static void emit_square_sum(Emit *e, const Node *n)
     need_section(e, "optimizers");
     set(e, "$count", "%lld", count);
     set(e, "$part", "%d", PART);
-    set(e, "$l2", "(real)%.17g", 2 * n->in[1]->weight->l2);
+    set_penalty(e, n->in[1]->weight);
     set(e, "$steps", "%d", accumulation_steps(e->g->phase));
     emit_kernel(e, n, "square_sum", format("square_sum_%lld", count),
                 format("%lld", (long long)tensor_count(n->out[0])));

@@ -265,15 +265,21 @@ static const char *set_adam(Emit *e, const Node *n)
     return "adam";
 }
 
-/* A function for each phase, and for each factor of a regulariser and of the rate in it. */
-static const char *function_name(const Node *update, const Phase *phase, double l2, double factor)
+/* A function for each phase, and for each regulariser and factor of the rate in it. */
+static const char *function_name(const Node *update, const Phase *phase, Penalty p, double factor)
 {
     char *name = format("%s_%s", update->op->name, phase->name);
-    if (l2 != 0) name = format("%s_l2_%.9g", name, l2);
+    if (p.l1 != 0) name = format("%s_l1_%.9g", name, p.l1);
+    if (p.l2 != 0) name = format("%s_l2_%.9g", name, p.l2);
     if (factor != 1) name = format("%s_rate_%.9g", name, factor);
     for (char *c = name; *c; c++)
         if (*c == '.' || *c == '-' || *c == '+') *c = '_';
     return name;
+}
+
+void set_penalty(Emit *e, const Weight *w)
+{
+    set(e, "$penalty", "(real)%.17g, (real)%.17g", w->penalty.l1, 2 * w->penalty.l2);
 }
 
 /* What becomes of the gradient first; the slots' order is that of apply. */
@@ -297,13 +303,13 @@ const char *need_update(Emit *e, const Node *update)
 {
     const Weight *w = update->in[0]->weight;
     const double factor = e->g->phase->rates[w->layer->index];
-    const char *name = function_name(update, e->g->phase, w->l2, factor);
+    const char *name = function_name(update, e->g->phase, w->penalty, factor);
     need_section(e, "lanes");
     need_section(e, "optimizers");
     set(e, "$update", "%s", name);
     set(e, "$rate", factor == 1 ? "run->learning_rate" : "run->learning_rate * (real)%.17g",
         factor);
-    set(e, "$l2", "(real)%.17g", 2 * w->l2);
+    set_penalty(e, w);
     set_number(e, update, "weight_decay");
     set_clipping(e, update);
     const char *kind = update->op->name;

@@ -101,7 +101,7 @@ static const Attr table[] = {
     {.name = "range", .type = ATTR_RANGE, .initial = "0.2", .lo = -1, .hi = 1},
     {.name = "bool", .type = ATTR_BOOL, .initial = "true"},
     {.name = "choice", .type = ATTR_CHOICE, .initial = "\"same\"", .choices = "valid same"},
-    {.name = "l2", .type = ATTR_REGULARIZER, .flags = ATTR_NULL, .initial = "null"},
+    {.name = "penalty", .type = ATTR_REGULARIZER, .flags = ATTR_NULL, .initial = "null"},
     {0},
 };
 
@@ -113,6 +113,12 @@ static Value *read_values(const char *text)
 static const Value *value_of(const Value *values, const char *name)
 {
     return find_value(table, (Value *)values, name);
+}
+
+static void assert_penalty(const Value *values, double l1, double l2)
+{
+    const Value *value = value_of(values, "penalty");
+    assert_true(value->f[0] == l1 && value->f[1] == l2);
 }
 
 static void test_defaults(void **state)
@@ -128,7 +134,7 @@ static void test_defaults(void **state)
     assert_true(value_of(v, "range")->f[0] == -0.2 && value_of(v, "range")->f[1] == 0.2);
     assert_int_equal(value_of(v, "bool")->i[0], 1);
     assert_string_equal(value_of(v, "choice")->s, "same");
-    assert_true(value_of(v, "l2")->is_null);
+    assert_true(value_of(v, "penalty")->is_null);
     assert_string_equal(attrs_text(table, v), "");
 }
 
@@ -137,8 +143,8 @@ static void test_values(void **state)
     (void)state;
     const Value *v =
         read_values("{\"int\": 9.0, \"pair\": [5, 3], \"ints\": [1, -2, 3], "
-                    "\"padding\": [1, [2, 3]], \"float\": -0, \"range\": [-0.5, 0.25], "
-                    "\"bool\": false, \"choice\": \"VALID\", \"l2\": \"L2\"}");
+                    "\"padding\": [1, [2, 3]], \"float\": -0, \"range\": [0.25, -0.5], "
+                    "\"bool\": false, \"choice\": \"VALID\", \"penalty\": \"L2\"}");
     for (int i = 0; table[i].name; i++) assert_true(v[i].is_set && !v[i].is_null);
     assert_int_equal(value_of(v, "int")->i[0], 9);
     assert_memory_equal(value_of(v, "pair")->i, ((int64_t[]){5, 3}), 16);
@@ -146,16 +152,28 @@ static void test_values(void **state)
     assert_memory_equal(value_of(v, "padding")->i, ((int64_t[]){1, 1, 2, 3}), 32);
     assert_true(value_of(v, "range")->f[0] == -0.5 && value_of(v, "range")->f[1] == 0.25);
     assert_string_equal(value_of(v, "choice")->s, "valid");
-    assert_true(value_of(v, "l2")->f[0] == 0.01);
+    assert_penalty(v, 0, 0.01);
     assert_string_equal(attrs_text(table, v),
                         "int=9 pair=[5, 3] ints=[1, -2, 3] padding=[1, 1, 2, 3] float=0 "
-                        "range=[-0.5, 0.25] bool=false choice=valid l2=0.01");
+                        "range=[-0.5, 0.25] bool=false choice=valid penalty=[0, 0.01]");
     v = read_values("{\"pair\": 4, \"padding\": 2, \"range\": -1, "
-                    "\"l2\": {\"type\": \"L2\", \"l2\": 0.5}}");
+                    "\"penalty\": {\"type\": \"L2\", \"l2\": 0.5}}");
     assert_memory_equal(value_of(v, "pair")->i, ((int64_t[]){4, 4}), 16);
     assert_memory_equal(value_of(v, "padding")->i, ((int64_t[]){2, 2, 2, 2}), 32);
     assert_true(value_of(v, "range")->f[0] == -1 && value_of(v, "range")->f[1] == 1);
-    assert_true(value_of(v, "l2")->f[0] == 0.5);
+    assert_penalty(v, 0, 0.5);
+}
+
+static void test_penalties(void **state)
+{
+    (void)state;
+    assert_penalty(read_values("{\"penalty\": \"l1\"}"), 0.01, 0);
+    assert_penalty(read_values("{\"penalty\": {\"type\": \"L1\"}}"), 0.01, 0);
+    assert_penalty(read_values("{\"penalty\": {\"type\": \"l1\", \"l1\": 3}}"), 3, 0);
+    assert_penalty(read_values("{\"penalty\": {\"type\": \"L2\"}}"), 0, 0.01);
+    assert_penalty(read_values("{\"penalty\": {\"type\": \"L1L2\", \"l2\": 0.5}}"), 0, 0.5);
+    assert_penalty(read_values("{\"penalty\": {\"type\": \"L1L2\", \"l1\": 2, \"l2\": 0.5}}"), 2,
+                   0.5);
 }
 
 /* Every default in every table must itself be readable and in range. */
@@ -390,6 +408,7 @@ int main(void)
         cmocka_unit_test_teardown(test_inputs, free_memory),
         cmocka_unit_test_teardown(test_defaults, free_memory),
         cmocka_unit_test_teardown(test_values, free_memory),
+        cmocka_unit_test_teardown(test_penalties, free_memory),
         cmocka_unit_test_teardown(test_tables, free_memory),
         cmocka_unit_test_teardown(test_parts, free_memory),
         cmocka_unit_test_teardown(test_network, free_memory),

@@ -55,7 +55,10 @@ def tuples(value):
 
 
 def make_regularizer(spec):
-    return keras.regularizers.L2(spec.get("l2", 0.01)) if isinstance(spec, dict) else spec
+    if not isinstance(spec, dict):
+        return spec
+    factors = {key: value for key, value in spec.items() if key != "type"}
+    return getattr(keras.regularizers, spec["type"])(**factors)
 
 
 def make_loss(spec):

@@ -28,7 +28,8 @@ class Maker:
 
     def regularizers(self, layer):
         if self.chance(0.1):
-            layer["kernel_regularizer"] = self.pick("l2", {"type": "L2", "l2": 0.03})
+            layer["kernel_regularizer"] = self.pick("l2", {"type": "L2", "l2": 0.03}, "l1",
+                                                     {"type": "L1L2", "l1": 0.002, "l2": 0.01})
         return layer
 
     def padded(self, layer, window, stride):

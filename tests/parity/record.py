@@ -66,7 +66,15 @@ def make_weights(net, random):
         shape = weight.shape
         fans = np.prod(shape[:-2]) * (shape[-2] + shape[-1]) if len(shape) > 1 else 200
         made[name] = (random.normal(size=shape) * np.sqrt(2 / fans)).astype(np.float32)
+        if is_sparse(net.spec):
+            made[name][np.abs(made[name]) < 0.05] = 0
     return made
+
+
+def is_sparse(spec):
+    """Whether weights get an L1 penalty, whose gradient is zero where they are."""
+    return any("L1" in str(value) for layer in spec["layers"] for key, value in layer.items()
+               if key.endswith("_regularizer"))
 
 
 def batch_of(spec):
