@@ -1,11 +1,14 @@
 /* metrics.c: what a phase shows beside its loss, by Keras's names: the table of metrics, reading
  * them, their row in the generated file. */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "emit.h"
 
 enum { MOST_METRICS = 14 }; /* with the loss, and all again for validation: RT_LOGS */
+enum { MOST_THRESHOLDS = 65534 };
 
 #define NAME_ATTR(text)                                                                            \
     {                                                                                              \
@@ -23,7 +26,12 @@ enum { MOST_METRICS = 14 }; /* with the loss, and all again for validation: RT_L
 #define THRESHOLDS_ATTR                                                                            \
     {                                                                                              \
         .name = "thresholds", .type = ATTR_FLOAT, .flags = ATTR_NULL, .initial = "null", .lo = 0,  \
-        .hi = 1, .doc = "an output above this is a yes; null: 0.5"                                 \
+        .hi = 1, .doc = "an output above this is a yes; null: 0.5, or with top_k any number"       \
+    }
+#define TOP_ATTR                                                                                   \
+    {                                                                                              \
+        .name = "top_k", .type = ATTR_INT, .flags = ATTR_NULL, .initial = "null", .lo = 1,         \
+        .hi = 1 << 24, .doc = "only so many of the highest outputs may be a yes; null: all"        \
     }
 #define CLASS_ATTR                                                                                 \
     {                                                                                              \
@@ -38,15 +46,14 @@ static const Attr binary_attrs[] = {
     {.name = "threshold",
      .type = ATTR_FLOAT,
      .initial = "0.5",
-     .lo = 0,
-     .hi = 1,
      .doc = "an output above this is a yes"},
     {0},
 };
 
 static const Attr top_attrs[] = {OWN_NAME_ATTR, K_ATTR, {0}};
 
-static const Attr precision_attrs[] = {COUNTED_NAME_ATTR, THRESHOLDS_ATTR, CLASS_ATTR, {0}};
+static const Attr precision_attrs[] = {
+    COUNTED_NAME_ATTR, THRESHOLDS_ATTR, TOP_ATTR, CLASS_ATTR, {0}};
 
 static const Attr auc_attrs[] = {
     COUNTED_NAME_ATTR,
@@ -56,11 +63,30 @@ static const Attr auc_attrs[] = {
      .lo = 2,
      .hi = 1 << 16,
      .doc = "points of the curve"},
+    {.name = "thresholds",
+     .type = ATTR_NUMBERS,
+     .flags = ATTR_NULL,
+     .initial = "null",
+     .lo = 0,
+     .hi = 1,
+     .doc = "these, one below 0 and one above 1; null: num_thresholds evenly spread"},
+    {.name = "multi_label",
+     .type = ATTR_BOOL,
+     .initial = "false",
+     .doc = "true: the mean of the areas that each output has by itself"},
+    {.name = "num_labels",
+     .type = ATTR_INT,
+     .flags = ATTR_NULL,
+     .initial = "null",
+     .lo = 1,
+     .hi = 1 << 24,
+     .doc = "with multi_label: the number of outputs"},
     {.name = "curve",
      .type = ATTR_CHOICE,
      .initial = "\"ROC\"",
-     .choices = "ROC PR",
-     .doc = "rate of true over false positives, or precision over recall"},
+     .choices = "ROC PR PRGAIN",
+     .doc = "rate of true over false positives, precision over recall, or the gains of these over "
+            "saying yes to all"},
     {.name = "summation_method",
      .type = ATTR_CHOICE,
      .initial = "\"interpolation\"",
@@ -93,8 +119,7 @@ const MetricKind metric_kinds[] = {
      "Share of true ones among the outputs that say yes."},
     {"Recall", "recall", "RT_RECALL", precision_attrs, LABELS_EACH,
      "Share of the true ones that the outputs say yes to."},
-    {"AUC", "auc", "RT_AUC", auc_attrs, LABELS_EACH,
-     "Area under a curve over all thresholds, all outputs taken together."},
+    {"AUC", "auc", "RT_AUC", auc_attrs, LABELS_EACH, "Area under a curve over all thresholds."},
     {0},
 };
 
@@ -175,6 +200,35 @@ static const MetricKind *settle_kind(const Model *m, const Phase *phase, const M
                      metric->path);
 }
 
+static _Noreturn void error_outputs(const Model *m, const Metric *metric, const char *key)
+{
+    error_model(format("%s.%s", metric->path, key), NULL, "the model has %d output%s", units_of(m),
+                units_of(m) == 1 ? "" : "s");
+}
+
+static void check_precision(const Model *m, const Metric *metric)
+{
+    const Value *class = find_value(precision_attrs, metric->values, "class_id");
+    const Value *top = find_value(precision_attrs, metric->values, "top_k");
+    if (!class->is_null && class->i[0] >= units_of(m)) error_outputs(m, metric, "class_id");
+    if (!top->is_null && top->i[0] > units_of(m)) error_outputs(m, metric, "top_k");
+}
+
+static void check_auc(const Model *m, const Metric *metric)
+{
+    const Value *labels = find_value(auc_attrs, metric->values, "num_labels");
+    const bool many = find_value(auc_attrs, metric->values, "multi_label")->i[0];
+    if (many && m->layers[m->layer_count - 1]->rank != 2)
+        error_model(format("%s.multi_label", metric->path), "Flatten before the last layer",
+                    "the model's output must have rank 2");
+    if (!labels->is_null && !many)
+        error_model(format("%s.num_labels", metric->path), "\"multi_label\": true",
+                    "only with multi_label");
+    if (!labels->is_null && labels->i[0] != units_of(m)) error_outputs(m, metric, "num_labels");
+    if (find_value(auc_attrs, metric->values, "thresholds")->count > MOST_THRESHOLDS)
+        error_model(format("%s.thresholds", metric->path), NULL, "more than %d", MOST_THRESHOLDS);
+}
+
 static void check_metric(const Model *m, const Phase *phase, const Metric *metric)
 {
     const Attr *attrs = metric->kind->attrs;
@@ -188,11 +242,8 @@ static void check_metric(const Model *m, const Phase *phase, const Metric *metri
         error_model(metric->path, "the metric without sparse_ takes them",
                     "%s wants class numbers, but the loss %s takes a label for each output",
                     metric->kind->name, phase->loss->name);
-    if (attrs != precision_attrs) return;
-    const Value *class = find_value(attrs, metric->values, "class_id");
-    if (!class->is_null && class->i[0] >= units_of(m))
-        error_model(format("%s.class_id", metric->path), NULL, "the model has %d output%s",
-                    units_of(m), units_of(m) == 1 ? "" : "s");
+    if (attrs == precision_attrs) check_precision(m, metric);
+    if (attrs == auc_attrs) check_auc(m, metric);
 }
 
 void check_metrics(const Model *m)
@@ -204,14 +255,61 @@ void check_metrics(const Model *m)
 
 /* ---- In the generated file ------------------------------------------------------------------- */
 
-static double share(const Value *value) { return value->is_null ? 0.5 : value->f[0]; }
+static void add_precision(Text *out, Value *values)
+{
+    const Value *threshold = find_value(precision_attrs, values, "thresholds");
+    const Value *top = find_value(precision_attrs, values, "top_k");
+    const Value *class = find_value(precision_attrs, values, "class_id");
+    add_text(out, ", .threshold = %.17g, .class_id = %d",
+             !threshold->is_null ? threshold->f[0]
+             : top->is_null      ? 0.5
+                                 : -1e10, /* as Keras's NEG_INF */
+             class->is_null ? -1 : (int)class->i[0]);
+    if (!top->is_null) add_text(out, ", .k = %d", (int)top->i[0]);
+}
 
-static void add_auc(Text *out, Value *values)
+static int compare_numbers(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Whether they are what num_thresholds makes, as near as Keras asks: it sorts outputs between such
+ * by another rule. */
+static bool is_even(const double *points, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const double even = (double)(float)(i + 1) / (count + 1);
+        if (fabs(points[i] - even) > 1e-7 + 1e-5 * even) return false;
+    }
+    return true;
+}
+
+static void add_thresholds(Text *out, Value *values)
+{
+    const Value *given = find_value(auc_attrs, values, "thresholds");
+    if (given->is_null) {
+        add_text(out, ", .thresholds = %d",
+                 (int)find_value(auc_attrs, values, "num_thresholds")->i[0]);
+        return;
+    }
+    qsort(given->numbers, (size_t)given->count, sizeof *given->numbers, compare_numbers);
+    add_text(out, ", .thresholds = %d", given->count + 2);
+    if (is_even(given->numbers, given->count)) return;
+    add_text(out, ", .points = (const double[]){");
+    for (int i = 0; i < given->count; i++)
+        add_text(out, "%s%.17g", i ? ", " : "", given->numbers[i]);
+    add_text(out, "}");
+}
+
+static void add_auc(Text *out, const Model *m, Value *values)
 {
     const char *curve = find_value(auc_attrs, values, "curve")->s;
     const char *sum = find_value(auc_attrs, values, "summation_method")->s;
-    add_text(out, ", .thresholds = %d, .curve = RT_CURVE_%s, .sum = RT_SUM_%s",
-             (int)find_value(auc_attrs, values, "num_thresholds")->i[0], curve,
+    add_thresholds(out, values);
+    if (find_value(auc_attrs, values, "multi_label")->i[0])
+        add_text(out, ", .labels = %d", units_of(m));
+    add_text(out, ", .curve = RT_CURVE_%s, .sum = RT_SUM_%s", curve,
              !strcmp(sum, "minoring")   ? "LOWER"
              : !strcmp(sum, "majoring") ? "HIGHER"
                                         : "BETWEEN");
@@ -224,16 +322,11 @@ static void add_metric(Text *out, const Model *m, const Phase *phase, const Metr
     Value *values = kind == metric->kind ? metric->values : default_attrs(kind->attrs);
     add_text(out, "    {.name = %s, .kind = %s", c_string(metric->name), kind->enumerator);
     if (kind->attrs == binary_attrs)
-        add_text(out, ", .threshold = %.17g", share(find_value(binary_attrs, values, "threshold")));
+        add_text(out, ", .threshold = %.17g", find_value(binary_attrs, values, "threshold")->f[0]);
     if (kind->attrs == top_attrs)
         add_text(out, ", .k = %d", (int)find_value(top_attrs, values, "k")->i[0]);
-    if (kind->attrs == precision_attrs) {
-        const Value *class = find_value(precision_attrs, values, "class_id");
-        add_text(out, ", .threshold = %.17g, .class_id = %d",
-                 share(find_value(precision_attrs, values, "thresholds")),
-                 class->is_null ? -1 : (int)class->i[0]);
-    }
-    if (kind->attrs == auc_attrs) add_auc(out, values);
+    if (kind->attrs == precision_attrs) add_precision(out, values);
+    if (kind->attrs == auc_attrs) add_auc(out, m, values);
     add_text(out, "},\n");
 }
 

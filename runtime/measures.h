@@ -18,6 +18,10 @@ size_t rt_metric_size(const RtMetric *metric);
 void rt_metric_add(const RtMetric *metric, const RtModel *model, const RtBatch *batch,
                    const real *out, double *sums);
 double rt_metric_value(const RtMetric *metric, const double *sums);
+/* auc.c: the same of the metric AUC; rows one by one. */
+size_t rt_auc_size(const RtMetric *metric);
+void rt_auc_add(const RtMetric *metric, const real *y, const real *row, int units, double *sums);
+double rt_auc_value(const RtMetric *metric, const double *sums);
 
 /* ---- meter.c: what an epoch comes to --------------------------------------------------------- */
 

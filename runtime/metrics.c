@@ -64,99 +64,62 @@ static void add_row(const RtMetric *metric, const real *y, const real *row, int 
     sums[1]++;
 }
 
-/* ---- Counts of yes and no: the sums are true ones and others, in two or more ranges ---------- */
+/* ---- Counts of yes and no -------------------------------------------------------------------- */
 
-/* Precision and recall: true positives, false positives, false negatives. */
+/* The place of the highest number that comes after number `before` in the order of the numbers, of
+ * equal ones the first; before -1: of all. -1 if there is none. */
+static int next_highest(const real *row, int units, int before)
+{
+    int best = -1;
+    for (int i = 0; i < units; i++) {
+        if (before >= 0 && (row[i] > row[before] || (row[i] == row[before] && i <= before)))
+            continue;
+        if (best < 0 || row[i] > row[best]) best = i;
+    }
+    return best;
+}
+
+/* An output of precision and recall: the sums are true positives, false positives, false negatives.
+ */
+static void add_count(bool yes, bool is, double *sums)
+{
+    sums[0] += yes && is;
+    sums[1] += yes && !is;
+    sums[2] += !yes && is;
+}
+
+/* Of precision and recall that take only the k highest outputs for a yes. */
+static void add_top_counts(const RtMetric *metric, const real *y, const real *row, int units,
+                           int first, int end, double *sums)
+{
+    int place = -1;
+    for (int i = first; i < end; i++) add_count(false, y[i] != 0, sums);
+    for (int n = 0; n < metric->k && (place = next_highest(row, units, place)) >= 0; n++) {
+        if (place < first || place >= end || !(row[place] > (real)metric->threshold)) continue;
+        add_count(true, y[place] != 0, sums);
+        sums[2] -= y[place] != 0;
+    }
+}
+
 static void add_counts(const RtMetric *metric, const real *y, const real *row, int units,
                        double *sums)
 {
-    int first = metric->class_id < 0 ? 0 : metric->class_id;
-    int end = metric->class_id < 0 ? units : first + 1;
-    for (int i = first; i < end; i++) {
-        const bool yes = row[i] > (real)metric->threshold, is = y[i] != 0;
-        sums[0] += yes && is;
-        sums[1] += yes && !is;
-        sums[2] += !yes && is;
+    const int first = metric->class_id < 0 ? 0 : metric->class_id;
+    const int end = metric->class_id < 0 ? units : first + 1;
+    if (metric->k > 0) {
+        add_top_counts(metric, y, row, units, first, end, sums);
+        return;
     }
-}
-
-static real sigmoid(real x)
-{
-    const real e = RM(exp)(-RM(fabs)(x));
-    return (x >= 0 ? 1 : e) / (1 + e);
-}
-
-/* AUC: how many true ones, then how many others, lie between each two thresholds. */
-static void add_ranges(const RtMetric *metric, const real *y, const real *row, int units,
-                       double *sums)
-{
-    for (int i = 0; i < units; i++) {
-        real p = metric->from_logits ? sigmoid(row[i]) : row[i];
-        if (!(p > 0)) p = 0;
-        if (p > 1) p = 1;
-        int range = (int)RM(ceil)(p * (real)(metric->thresholds - 1)) - 1;
-        sums[(y[i] != 0 ? 0 : metric->thresholds) + (range < 0 ? 0 : range)]++;
-    }
+    for (int i = first; i < end; i++) add_count(row[i] > (real)metric->threshold, y[i] != 0, sums);
 }
 
 static double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
-
-/* A point of the curve: above a threshold lie these of `trues` true ones and `falses` others. */
-typedef struct {
-    double trues, falses;
-} Above;
-
-/* Davis and Goadrich, "The relationship between precision-recall and ROC curves", ICML 2006:
- * between two points the counts change evenly, not the precision. */
-static double area_between_counts(Above low, Above high, double trues)
-{
-    const double all = high.trues + high.falses, before = low.trues + low.falses;
-    const double gained = low.trues - high.trues, slope = ratio(gained, fmax(before - all, 0));
-    const double rest = high.trues - slope * all;
-    const double growth = before > 0 && all > 0 ? before / all : 1;
-    return ratio(slope * (gained + rest * log(growth)), trues);
-}
-
-static double area_of_part(const RtMetric *metric, Above low, Above high, Above total)
-{
-    double x[2], y[2];
-    const Above ends[] = {low, high};
-    if (metric->curve == RT_CURVE_PR && metric->sum == RT_SUM_BETWEEN)
-        return area_between_counts(low, high, total.trues);
-    for (int i = 0; i < 2; i++) {
-        const double recall = ratio(ends[i].trues, total.trues);
-        x[i] = metric->curve == RT_CURVE_ROC ? ratio(ends[i].falses, total.falses) : recall;
-        y[i] = metric->curve == RT_CURVE_ROC ? recall
-                                             : ratio(ends[i].trues, ends[i].trues + ends[i].falses);
-    }
-    const double height = metric->sum == RT_SUM_LOWER    ? fmin(y[0], y[1])
-                          : metric->sum == RT_SUM_HIGHER ? fmax(y[0], y[1])
-                                                         : (y[0] + y[1]) / 2;
-    return (x[0] - x[1]) * height;
-}
-
-static double find_area(const RtMetric *metric, const double *sums)
-{
-    const double *trues = sums, *falses = sums + metric->thresholds;
-    Above total = {0, 0}, high = {0, 0};
-    double area = 0;
-    for (int i = 0; i < metric->thresholds; i++) {
-        total.trues += trues[i];
-        total.falses += falses[i];
-    }
-    for (int i = metric->thresholds - 2; i >= 0; i--) { /* none lies above the highest */
-        const Above low = {high.trues + trues[i], high.falses + falses[i]};
-        area += area_of_part(metric, low, high, total);
-        high = low;
-    }
-    return area;
-}
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
 size_t rt_metric_size(const RtMetric *metric)
 {
-    if (metric->kind == RT_AUC) return 2 * (size_t)metric->thresholds;
+    if (metric->kind == RT_AUC) return rt_auc_size(metric);
     return metric->kind == RT_PRECISION || metric->kind == RT_RECALL ? 3 : 2;
 }
 
@@ -170,7 +133,7 @@ void rt_metric_add(const RtMetric *metric, const RtModel *model, const RtBatch *
     const real *y = batch->y;
     for (int i = 0; i < rows; i++, out += units, y += sparse ? 1 : units) {
         if (metric->kind == RT_AUC)
-            add_ranges(metric, y, out, units, sums);
+            rt_auc_add(metric, y, out, units, sums);
         else if (metric->kind == RT_PRECISION || metric->kind == RT_RECALL)
             add_counts(metric, y, out, units, sums);
         else
@@ -180,7 +143,7 @@ void rt_metric_add(const RtMetric *metric, const RtModel *model, const RtBatch *
 
 double rt_metric_value(const RtMetric *metric, const double *sums)
 {
-    if (metric->kind == RT_AUC) return find_area(metric, sums);
+    if (metric->kind == RT_AUC) return rt_auc_value(metric, sums);
     if (metric->kind == RT_PRECISION) return ratio(sums[0], sums[0] + sums[1]);
     if (metric->kind == RT_RECALL) return ratio(sums[0], sums[0] + sums[2]);
     return ratio(sums[0], sums[1]);

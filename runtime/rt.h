@@ -318,16 +318,18 @@ typedef enum {
     RT_AUC,
 } RtMetricKind;
 
-typedef enum { RT_CURVE_ROC, RT_CURVE_PR } RtCurve;
+typedef enum { RT_CURVE_ROC, RT_CURVE_PR, RT_CURVE_PRGAIN } RtCurve;
 typedef enum { RT_SUM_BETWEEN, RT_SUM_LOWER, RT_SUM_HIGHER } RtSum;
 
 typedef struct {
     const char *name; /* under which it is shown: "accuracy", "auc" */
     RtMetricKind kind;
     double threshold; /* of the binary accuracy, precision, recall */
-    int k;            /* of the top-k accuracies */
+    int k;            /* of the top-k accuracies; of precision and recall, 0: all outputs count */
     int class_id;     /* of precision and recall: the one output that counts, or -1 */
-    int thresholds;   /* these of the AUC */
+    int thresholds;   /* these of the AUC, */
+    const double *points; /* and those between the first and the last; NULL: evenly spread */
+    int labels;           /* outputs that have a curve of their own; 0: one for all of them */
     RtCurve curve;
     RtSum sum;
     int from_logits;

@@ -21,10 +21,18 @@ BINARY = [(M.BinaryAccuracy, {}), (M.BinaryAccuracy, {"threshold": 0.7}), (M.Pre
           (M.AUC, {"summation_method": "majoring", "num_thresholds": 11}),
           (M.AUC, {"curve": "PR", "summation_method": "majoring", "num_thresholds": 4}),
           (M.AUC, {"curve": "PR", "summation_method": "minoring", "num_thresholds": 4}),
-          (M.AUC, {"from_logits": True})]
+          (M.AUC, {"from_logits": True}), (M.BinaryAccuracy, {"threshold": -0.25}),
+          (M.AUC, {"thresholds": [0.7, 0.1, 0.15]}), (M.AUC, {"thresholds": [0.5, 0.25, 0.75]}),
+          (M.AUC, {"thresholds": [0, 0.3, 1], "curve": "PR"}), (M.AUC, {"curve": "PRGAIN"}),
+          (M.AUC, {"curve": "PRGAIN", "summation_method": "majoring", "num_thresholds": 6}),
+          (M.AUC, {"multi_label": True}), (M.AUC, {"multi_label": True, "curve": "PR"}),
+          (M.AUC, {"multi_label": True, "thresholds": [0.2, 0.3, 0.7], "from_logits": True})]
 ONE_HOT = BINARY + [(M.CategoricalAccuracy, {}), (M.TopKCategoricalAccuracy, {}),
                     (M.TopKCategoricalAccuracy, {"k": 2}), (M.TopKCategoricalAccuracy, {"k": 1}),
-                    (M.Precision, {"class_id": 2}), (M.Recall, {"class_id": 0})]
+                    (M.Precision, {"class_id": 2}), (M.Recall, {"class_id": 0}),
+                    (M.Precision, {"top_k": 2}), (M.Recall, {"top_k": 3}),
+                    (M.Recall, {"top_k": 3, "thresholds": 0.3}), (M.Recall, {"top_k": 6}),
+                    (M.Precision, {"top_k": 2, "class_id": 1})]
 SPARSE = [(M.SparseCategoricalAccuracy, {}), (M.SparseTopKCategoricalAccuracy, {"k": 3}),
           (M.SparseTopKCategoricalAccuracy, {"k": 1})]
 KINDS = {M.BinaryAccuracy: "BINARY_ACCURACY", M.CategoricalAccuracy: "CATEGORICAL_ACCURACY",
@@ -35,18 +43,25 @@ KINDS = {M.BinaryAccuracy: "BINARY_ACCURACY", M.CategoricalAccuracy: "CATEGORICA
 SUMS = {"interpolation": "BETWEEN", "minoring": "LOWER", "majoring": "HIGHER"}
 
 
-def fields(kind, options):
+def fields(kind, options, units):
     """The metric as the runtime's table has it."""
     made = [f'.name = "{kind.__name__}"', f".kind = RT_{KINDS[kind]}"]
     if kind is M.BinaryAccuracy:
         made.append(f".threshold = {options.get('threshold', 0.5)}")
     if kind in (M.Precision, M.Recall):
-        made.append(f".threshold = {options.get('thresholds', 0.5)}")
+        made.append(f".threshold = {options.get('thresholds', -1e10 if 'top_k' in options else 0.5)}")
+        if "top_k" in options:
+            made.append(f".k = {options['top_k']}")
         made.append(f".class_id = {options.get('class_id', -1)}")
     if "TopK" in kind.__name__:
         made.append(f".k = {options.get('k', 5)}")
     if kind is M.AUC:
-        made.append(f".thresholds = {options.get('num_thresholds', 200)}")
+        points = sorted(options.get("thresholds", []))
+        made.append(f".thresholds = {len(points) + 2 if points else options.get('num_thresholds', 200)}")
+        if points and points != [0.25, 0.5, 0.75]:  # evenly spread
+            made.append(f".points = (const double[]){{{', '.join(map(str, points))}}}")
+        if "multi_label" in options:
+            made.append(f".labels = {units}")
         made.append(f".curve = RT_CURVE_{options.get('curve', 'ROC')}")
         made.append(f".sum = RT_SUM_{SUMS[options.get('summation_method', 'interpolation')]}")
         made.append(f".from_logits = {int(options.get('from_logits', False))}")
@@ -93,7 +108,7 @@ def main():
         arrays += numbers(f"{name}_y", y) + numbers(f"{name}_out", out)
         for kind, options in metrics:
             first, whole = record(kind, options, y[:, 0] if name == "sparse" else y, out)
-            rows += (f"    {{{units}, {labels}, {{{fields(kind, options)}}}, {name}_y, {name}_out, "
+            rows += (f"    {{{units}, {labels}, {{{fields(kind, options, units)}}}, {name}_y, {name}_out, "
                      f"{first:.9g}, {whole:.9g}}},\n")
     HEADER.write_text(
         "/* metric_cases.h: what Keras's metrics make of a few rows. Made by "
