@@ -7,6 +7,11 @@ random. Members of a recording beside the data (see record.py):
 
     steps/PHASE          the losses of five training steps, over the batches again and again
     epochs/PHASE/NAME    what fit shows of three epochs, validated on the same data
+
+Where a phase goes on with the optimizer of another, each starts from where the one before ended:
+
+    steps/through        the losses of all steps of all phases, of two epochs each
+    epochs/PHASE/NAME    as above
 """
 
 import json
@@ -17,7 +22,7 @@ import zlib
 import numpy as np
 
 import record
-from model import Net
+from model import Net, continues
 
 EPOCHS = record.GOLDEN / "epochs"
 STEPS, ROWS = 5, 20
@@ -35,10 +40,27 @@ def make_data(net, random):
     return x, y[: len(x)], initial, record.describe_seeded(x, initial, choices)
 
 
+def record_through(net, x, y, initial):
+    made, losses = {}, []
+    names = [phase["name"] for phase in net.spec["phases"]]
+    net.assign(initial)
+    for name in names:
+        net.start(name)
+        losses += net.train(x, y, 2 * -(-len(x) // net.batch), compiled=True)
+    net.assign(initial)
+    for name in names:
+        net.start(name)
+        for key, values in net.fit(x, y, 3).items():
+            made[f"epochs/{name}/{key}"] = values
+    return made | {"steps/through": np.array(losses)}
+
+
 def record_run(spec):
     net = Net(spec)
     x, y, initial, made = make_data(net, np.random.default_rng(zlib.crc32(spec["name"].encode())))
     made["y"] = y
+    if any(continues(phase) for phase in spec["phases"]):
+        return made | record_through(net, x, y, initial)
     for phase in spec["phases"]:
         net.assign(initial)
         net.start(phase["name"])

@@ -71,8 +71,27 @@ def make_loss(spec):
 def make_optimizer(spec):
     if isinstance(spec, str):
         return keras.optimizers.get(spec)
-    arguments = {key: value for key, value in spec.items() if key != "type"}
+    arguments = {key: value for key, value in spec.items() if key not in ("type", "continue")}
+    rate = arguments.get("learning_rate")
+    if isinstance(rate, dict):
+        options = {key: value for key, value in rate.items() if key != "type"}
+        arguments["learning_rate"] = getattr(keras.optimizers.schedules, rate["type"])(**options)
     return getattr(keras.optimizers, spec["type"])(**arguments)
+
+
+def continues(phase):
+    """Whether the phase goes on with the optimizer of the one before."""
+    spec = phase.get("optimizer")
+    return spec == "continue" or isinstance(spec, dict) and spec.get("continue", False)
+
+
+def copy_state(optimizer, to):
+    """Steps and slots; both are built on the same weights."""
+    def state(made):
+        return [value for value in made.variables if value.name != "learning_rate"]
+
+    for old, new in zip(state(optimizer), state(to), strict=True):
+        new.assign(old)
 
 
 def make_metric(spec):
@@ -203,11 +222,22 @@ class Net:
             for layer in self.frozen(pattern):
                 layer.trainable = False
         self.batch = phase.get("batch_size", 32)
-        self.optimizer = make_optimizer(phase["optimizer"])
+        self.start_optimizer(phase)
         naming.reset_uids()  # metrics are numbered anew in each phase
         self.model.compile(optimizer=self.optimizer, loss=make_loss(phase["loss"]),
                            metrics=[make_metric(item) for item in phase.get("metrics", [])])
         self.groups = self.make_groups(phase.get("learning_rate_multipliers", {}))
+
+    def start_optimizer(self, phase):
+        """One that others go on with knows all weights: Keras adds none later."""
+        before = getattr(self, "optimizer", None)
+        if phase["optimizer"] == "continue":
+            return
+        self.optimizer = make_optimizer(phase["optimizer"])
+        if any(continues(item) for item in self.spec["phases"]):
+            self.optimizer.build(list(self.weights.values()))
+        if continues(phase):
+            copy_state(before, self.optimizer)
 
     def make_groups(self, multipliers):
         """An optimizer for each factor of the learning rate, and what it trains."""
