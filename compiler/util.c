@@ -171,6 +171,8 @@ bool multiply(int64_t a, int64_t b, int64_t *product)
     return !__builtin_mul_overflow(a, b, product) && *product <= limit && *product >= -limit;
 }
 
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 bool is_identifier(const char *text)
 {
     static const char *const keywords[] = {

@@ -45,7 +45,8 @@ char *copy_text(const char *text, size_t length);
 void append(void *array, int *count, void *item);
 /* a * b, a + b; false on overflow or beyond 2^53. */
 bool multiply(int64_t a, int64_t b, int64_t *product);
-bool is_identifier(const char *text); /* C identifier of at most 63 characters, no keyword */
+int64_t ceil_div(int64_t a, int64_t b); /* a / b, rounded up */
+bool is_identifier(const char *text);   /* C identifier of at most 63 characters, no keyword */
 int edit_distance(const char *a, const char *b);
 const char *nearest(const char *word, const char *const *words,
                     int count);                            /* NULL if none is near */

@@ -1,9 +1,6 @@
-/* conv2d.c: Conv2D.
- *
- * Kernels are those of templates/conv2d.c, conv2d_pack.c and conv2d_dw.c: x in blocks of channels
- * (or as it is, if it has few) with its padding stored as halo, the kernel packed in the order in
- * which it is read. The gradient of x is a convolution of dy, stretched by the strides, with the
- * turned kernel. */
+/* conv2d.c: Conv2D and its gradients: what they mean, and which algorithm sums them
+ * (conv2d_direct.c, winograd.c; conv2d_amx.c). The gradient of x is a convolution of dy, stretched
+ * by the strides, with the turned kernel. */
 #include <string.h>
 
 #include "conv2d.h"
@@ -68,7 +65,7 @@ static const Attr conv_dx_attrs[] = {
     {0},
 };
 
-extern const Op op_conv2d, op_conv2d_dx, op_conv2d_dw, op_conv2d_stretch, op_conv2d_pack;
+extern const Op op_conv2d, op_conv2d_dx, op_conv2d_dw, op_conv2d_stretch;
 
 static Axis axis_of(const Node *n, int64_t length, int axis)
 {
@@ -80,13 +77,6 @@ static Axis axis_of(const Node *n, int64_t length, int axis)
     return a;
 }
 
-/* Numbers that the windows cover beyond the last of x. */
-static int64_t after(const Axis *a)
-{
-    const int64_t end = (a->count - 1) * a->stride + (a->taps - 1) * a->dilation + 1 - a->before;
-    return end > a->length ? end - a->length : 0;
-}
-
 /* The axis of conv2d_dx over dy, in which the gradients of a.stride stand apart. */
 static Axis turn(const Axis *a)
 {
@@ -96,14 +86,6 @@ static Axis turn(const Axis *a)
     t.count = a->length;
     return t;
 }
-
-/* Lanes of x: blocks, or few channels side by side. */
-static int input_lanes(int64_t channels)
-{
-    return channels > LANES || channels % LANES == 0 ? LANES : (int)channels;
-}
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
@@ -158,23 +140,6 @@ static void infer_conv2d(Node *n)
     set_picture(n, h.count, w.count, attr_int(n, "filters"));
 }
 
-/* x in `lanes` with the halo that the windows reach into, the kernel packed, which has room for
- * `least` numbers. */
-static void select_direct(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant,
-                          int64_t least)
-{
-    const int64_t *kernel = n->in[1]->dims;
-    const int64_t outputs = kernel[variant & TURNED ? 2 : 3],
-                  inputs = kernel[variant & TURNED ? 3 : 2];
-    const int64_t count = ceil_div(outputs, 2 * LANES) * 2 * LANES * ceil_div(inputs, lanes) *
-                          lanes * kernel[0] * kernel[1];
-    const Layout layout = {lanes, (int)h->before, (int)after(h), (int)w->before, (int)after(w)};
-    want_layout(g, n, 0, layout, false);
-    n->out[0]->layout = (Layout){.lanes = LANES};
-    n->variant = variant;
-    pack_weight(g, n, 1, &op_conv2d_pack, count < least ? least : count);
-}
-
 static void select_windows(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant)
 {
     n->variant = variant;
@@ -196,75 +161,6 @@ static void select_conv2d(Graph *g, Node *n)
     select_windows(g, n, &h, &w, input_lanes(x->dims[3]), FORWARD);
 }
 
-static void need_windows(Emit *e)
-{
-    need_section(e, "lanes");
-    need_section(e, "tile");
-    need_section(e, "window");
-}
-
-static void set_window(Emit *e, const Axis *h, const Axis *w)
-{
-    set(e, "$window", "%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld", (long long)h->taps,
-        (long long)w->taps, (long long)h->stride, (long long)w->stride, (long long)h->dilation,
-        (long long)w->dilation, (long long)h->before, (long long)w->before);
-}
-
-enum {
-    TASKS = 16,       /* at least, if the picture allows */
-    BAND_MINIMUM = 4, /* rows of a task */
-    WIDE = 8,         /* narrower rows share tiles, and their pictures are not cut */
-    SUM_LENGTH = 2304 /* products summed in one go: bounds the error */
-};
-
-/* Rows of y for one task. */
-static int64_t band_rows(const Tensor *y, int64_t groups)
-{
-    const int64_t height = height_of(y), most = height / BAND_MINIMUM;
-    int64_t bands = ceil_div(TASKS, groups);
-    if (bands > most) bands = most;
-    return width_of(y) < WIDE || bands <= 1 ? height : ceil_div(height, bands);
-}
-
-/* Planes of x that are summed in one go. */
-static int64_t plane_count(const Tensor *x, const Axis *h, const Axis *w)
-{
-    const int64_t planes = blocks_of(x), products = h->taps * w->taps * x->layout.lanes;
-    const int64_t parts = ceil_div(planes * products, SUM_LENGTH);
-    return parts >= planes ? 1 : ceil_div(planes, parts);
-}
-
-const char *window_name(const char *stem, const Axis *h, const Axis *w, const Tensor *x,
-                        const Tensor *y)
-{
-    return format("%s_%lldx%lld_%dx%d_%d_%d", stem, (long long)h->taps, (long long)w->taps,
-                  height_of(y), width_of(y), channels_of(x), channels_of(y));
-}
-
-static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
-{
-    const Tensor *x = n->in[0], *y = n->out[0];
-    if (n->variant & AMX) emit_amx_body(e, n, h, w);
-    if (n->variant & WINOGRAD) {
-        emit_winograd(e, n, h, w);
-        return;
-    }
-    const int64_t groups = ceil_div(blocks_of(y), 2), rows = band_rows(y, groups);
-    const char *name = format("%s%s%s", window_name("conv2d", h, w, x, y), n->fused ? "_" : "",
-                              n->fused ? n->fused : "");
-    need_windows(e);
-    need_section(e, "activations");
-    set_window(e, h, w);
-    set_shape(e, "$X", x);
-    set_shape(e, "$Y", y);
-    set(e, "$band", "%lld", (long long)rows);
-    set(e, "$planes", "%lld", (long long)plane_count(x, h, w));
-    set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
-    set(e, "$epilogue", n->fused ? "NAME(act_%s)(v)" : "v", n->fused);
-    emit_kernel(e, n, "conv2d", name,
-                format("n * %lld", (long long)(groups * ceil_div(height_of(y), rows))));
-}
-
 /* Whether `user` is max pooling of 2x2, which Winograd's tiles can do in their last store, before
  * the fused function: those of fuse never fall. */
 static bool absorb_pool(const Graph *g, const Node *n, const Node *user)
@@ -273,6 +169,15 @@ static bool absorb_pool(const Graph *g, const Node *n, const Node *user)
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
     return is_halving_pool(user) &&
            choose_sum(g->model, "conv2d", &h, &w, x->dims[3], y->dims[3])->winograd;
+}
+
+static void emit_windows(Emit *e, const Node *n, const Axis *h, const Axis *w)
+{
+    if (n->variant & AMX) emit_amx_body(e, n, h, w);
+    if (n->variant & WINOGRAD)
+        emit_winograd(e, n, h, w);
+    else
+        emit_direct(e, n, h, w);
 }
 
 static void emit_conv2d(Emit *e, const Node *n)
@@ -369,39 +274,22 @@ static void select_dw(Graph *g, Node *n)
     const Axis h = axis_of(n, x->dims[1], 0), w = axis_of(n, x->dims[2], 1);
     n->choice = choose_sum(g->model, "conv2d_dw", &h, &w, x->dims[3], n->in[1]->dims[3]);
     const int lanes = input_lanes(x->dims[3]);
-    if (n->choice->winograd) {
+    if (n->choice->winograd)
         select_winograd_dw(g, n, &h, &w);
-    } else {
-        want_layout(g, n, 0,
-                    (Layout){lanes, (int)h.before, (int)after(&h), (int)w.before, (int)after(&w)},
-                    false);
-        want_layout(g, n, 1, (Layout){.lanes = LANES}, false);
-    }
+    else
+        select_direct_dw(g, n, &h, &w, lanes);
     const AmxSum amx = amx_sum(g->model, n, &h, &w, n->out[0]->dims, lanes);
     if (amx_dw_pays(&amx)) use_amx(n, amx_dw_scratch(&amx));
 }
 
-enum { MOST_TAPS = 25 }; /* of one task: their sums fit into the first cache */
-
 static void emit_dw(Emit *e, const Node *n)
 {
-    const Tensor *x = n->in[0], *dy = n->in[1];
-    const Axis h = axis_of(n, height_of(x), 0), w = axis_of(n, width_of(x), 1);
+    const Axis h = axis_of(n, height_of(n->in[0]), 0), w = axis_of(n, width_of(n->in[0]), 1);
     if (n->variant & AMX) emit_amx_dw_body(e, n, &h, &w);
-    if (n->variant & WINOGRAD) {
+    if (n->variant & WINOGRAD)
         emit_winograd_dw(e, n, &h, &w);
-        return;
-    }
-    const int64_t tasks = ceil_div(blocks_of(dy), 2) * blocks_of(x);
-    const bool whole = h.taps * w.taps <= MOST_TAPS && tasks >= TASKS;
-    need_windows(e);
-    set_gradient(e, n, 2);
-    set_window(e, &h, &w);
-    set_shape(e, "$X", x);
-    set_shape(e, "$Y", dy);
-    set(e, "$taps", "%lld", whole ? (long long)h.taps : 1);
-    emit_kernel(e, n, "conv2d_dw", window_name("conv2d_dw", &h, &w, x, dy),
-                format("%lld", (long long)(whole ? tasks : tasks * h.taps)));
+    else
+        emit_direct_dw(e, n, &h, &w);
 }
 
 static int64_t count_dw(const Node *n) { return count_products(n, n->in[0], n->in[1]); }
@@ -419,25 +307,6 @@ static void emit_stretch(Emit *e, const Node *n)
     set_shape(e, "$Y", n->out[0]);
     set(e, "$strides", "%lld, %lld", (long long)strides[0], (long long)strides[1]);
     emit_kernel(e, n, "conv2d_stretch", shape_name("stretch", n->out[0]), plane_tasks(n->out[0]));
-}
-
-/* ---- Packed kernels -------------------------------------------------------------------------- */
-
-static void emit_pack(Emit *e, const Node *n)
-{
-    const int64_t *d = n->in[0]->dims;
-    const bool turned = n->variant & TURNED;
-    const int64_t outputs = d[turned ? 2 : 3], inputs = d[turned ? 3 : 2];
-    const int64_t lanes = turned ? LANES : input_lanes(inputs);
-    if (n->variant & AMX) emit_amx_pack_body(e, n, (int)lanes);
-    need_windows(e);
-    set(e, "$kernel", "%lld, %lld, %lld, %lld", (long long)d[0], (long long)d[1], (long long)d[2],
-        (long long)d[3]);
-    set(e, "$lanes", "%lld", (long long)lanes);
-    set(e, "$turned", "%d", turned);
-    emit_kernel(
-        e, n, "conv2d_pack", shape_name(turned ? "conv2d_pack_turned" : "conv2d_pack", n->in[0]),
-        format("%lld", (long long)(ceil_div(outputs, 2 * LANES) * ceil_div(inputs, lanes))));
 }
 
 /* ---- The ops --------------------------------------------------------------------------------- */
@@ -484,13 +353,4 @@ const Op op_conv2d_stretch = {
     .attrs = conv_attrs,
     .infer = infer_stretch,
     .emit = emit_stretch,
-};
-
-const Op op_conv2d_pack = {
-    .name = "conv2d_pack",
-    .doc = "Conv2D's kernel in the order in which it is read; variant 1: turned",
-    .attrs = conv_attrs,
-    .flags = OP_PACK,
-    .infer = infer_same,
-    .emit = emit_pack,
 };

@@ -12,6 +12,18 @@ typedef struct {
     int64_t length, taps, stride, dilation, before, count;
 } Axis;
 
+/* ---- conv2d_direct.c: window by window --------------------------------------------------------
+ */
+
+/* Lanes of x: blocks, or few channels side by side. */
+int input_lanes(int64_t channels);
+/* x in `lanes`, the kernel packed, which has room for `least` numbers. */
+void select_direct(Graph *g, Node *n, const Axis *h, const Axis *w, int lanes, int variant,
+                   int64_t least);
+void emit_direct(Emit *e, const Node *n, const Axis *h, const Axis *w);
+void select_direct_dw(Graph *g, Node *n, const Axis *h, const Axis *w,
+                      int lanes); /* of the kernel */
+void emit_direct_dw(Emit *e, const Node *n, const Axis *h, const Axis *w);
 /* Name of a kernel: stem, window, size of the result, channels. */
 const char *window_name(const char *stem, const Axis *h, const Axis *w, const Tensor *x,
                         const Tensor *y);

@@ -42,8 +42,6 @@ typedef struct {
     size_t scratch;
 } Bands;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static int64_t round_up(int64_t a, int64_t to) { return ceil_div(a, to) * to; }
 
 static bool is_few(const AmxSum *a) { return a->lanes < LANES; }

@@ -100,7 +100,7 @@ static const char *dense_name(const char *stem, const Tensor *x, const Tensor *y
 
 static const char *task_text(int64_t count, int64_t each)
 {
-    return format("%lld", (long long)((count + each - 1) / each));
+    return format("%lld", (long long)ceil_div(count, each));
 }
 
 /* How the work is cut into tasks. */
@@ -119,15 +119,14 @@ enum {
 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t up(int64_t count, int64_t each) { return (count + each - 1) / each; }
 
 /* A frozen prefix has fewer rows when it is emitted than select knew of; the chunks stay those that
  * select has given room. */
 static Grid cut_work(const Graph *g, const Node *n)
 {
     const int64_t rows = rows_of(g, n->in[0]) * row_count(n->in[0]), out = last_dim(n->out[0]);
-    Grid grid = {.rows = up(rows, up(rows, MOST_ROWS)), .chunks = 1};
-    grid.panel = smaller(up(out, FULL_TILE) * FULL_TILE, MOST_COLUMNS);
+    Grid grid = {.rows = ceil_div(rows, ceil_div(rows, MOST_ROWS)), .chunks = 1};
+    grid.panel = smaller(ceil_div(out, FULL_TILE) * FULL_TILE, MOST_COLUMNS);
     if (n->out_count > 1) grid.chunks = n->out[1]->dims[1] / (row_count(n->in[0]) * out);
     return grid;
 }
@@ -136,15 +135,15 @@ static int64_t count_chunks(const Graph *g, const Node *n)
 {
     const Grid grid = cut_work(g, n);
     const int64_t rows = rows_of(g, n->in[0]) * row_count(n->in[0]);
-    const int64_t tasks = up(rows, grid.rows) * up(last_dim(n->out[0]), grid.panel);
-    return smaller(up(TASKS, tasks), up(last_dim(n->in[0]) * grid.panel, LEAST_WORK));
+    const int64_t tasks = ceil_div(rows, grid.rows) * ceil_div(last_dim(n->out[0]), grid.panel);
+    return smaller(ceil_div(TASKS, tasks), ceil_div(last_dim(n->in[0]) * grid.panel, LEAST_WORK));
 }
 
 /* Numbers in a row of W as it is read. */
 static int64_t stride_of(const Node *n)
 {
     const int64_t out = last_dim(n->out[0]);
-    return n->variant == HALVES ? up(out, FULL_TILE) * FULL_TILE : out;
+    return n->variant == HALVES ? ceil_div(out, FULL_TILE) * FULL_TILE : out;
 }
 
 static void select_dense(Graph *g, Node *n)
@@ -154,7 +153,7 @@ static void select_dense(Graph *g, Node *n)
     const int64_t in = last_dim(n->in[0]), out = last_dim(n->out[0]);
     const int64_t rows = smaller(rows_of(g, n->in[0]) * row_count(n->in[0]), MOST_ROWS);
     /* The levels round rows up to tiles of 3 at least, and add less than one to each. */
-    n->scratch = (size_t)((rows + up(rows, 3) + 2) * grid.panel) * sizeof(float);
+    n->scratch = (size_t)((rows + ceil_div(rows, 3) + 2) * grid.panel) * sizeof(float);
     const int64_t chunks = count_chunks(g, n);
     if (chunks > 1) {
         Tensor *sums = add_workspace(
@@ -164,7 +163,7 @@ static void select_dense(Graph *g, Node *n)
     }
     if (g->model->precision != PRECISION_MEDIUM || is_trainable(g, n->in[1]->weight)) return;
     n->variant = HALVES;
-    pack_weight(g, n, 1, &op_dense_pack, up(in * stride_of(n), 2));
+    pack_weight(g, n, 1, &op_dense_pack, ceil_div(in * stride_of(n), 2));
 }
 
 /* Rows of numbers in n pictures. */
@@ -176,8 +175,8 @@ static const char *row_text(const Tensor *x)
 static const char *dense_tasks(const Emit *e, const Node *n, const Grid *grid)
 {
     const Tensor *x = n->in[0];
-    const int64_t blocks = up(rows_of(e->g, x) * row_count(x), grid->rows);
-    const int64_t each = up(last_dim(n->out[0]), grid->panel) * grid->chunks;
+    const int64_t blocks = ceil_div(rows_of(e->g, x) * row_count(x), grid->rows);
+    const int64_t each = ceil_div(last_dim(n->out[0]), grid->panel) * grid->chunks;
     if (blocks == 1) return format("%lld", (long long)each);
     return format("(%s + %lld) / %lld * %lld", row_text(x), (long long)grid->rows - 1,
                   (long long)grid->rows, (long long)each);
@@ -224,7 +223,7 @@ static void emit_pack(Emit *e, const Node *n)
     set(e, "$in", "%lld", (long long)in);
     set(e, "$out", "%lld", (long long)out);
     set(e, "$rows", "%d", ROWS);
-    set(e, "$stride", "%lld", (long long)(up(out, FULL_TILE) * FULL_TILE));
+    set(e, "$stride", "%lld", (long long)(ceil_div(out, FULL_TILE) * FULL_TILE));
     emit_kernel(e, n, "dense_pack", format("dense_pack_%lldx%lld", (long long)in, (long long)out),
                 task_text(in, ROWS));
 }

@@ -17,8 +17,6 @@ enum {
     PART_GROUPS = 2
 };
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* ---- When it pays ---------------------------------------------------------------------------- */
 
 /* Frequencies in one direction: a last tile with one or two results uses four of the six. */
