@@ -76,7 +76,6 @@ static void show(const Graph *g, const char *pass, const char *wanted)
 static void compile_program(Model *m, ProgramKind kind, Phase *phase, const char *wanted)
 {
     Graph *g = build_graph(m, kind, phase);
-    if (m->program_count == 0) check_shapes(m);
     if (phase && !phase->slots) make_slots(m, phase);
     show(g, "build", wanted);
     for (int i = 0; i < PASS_COUNT; i++) {

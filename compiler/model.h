@@ -323,8 +323,8 @@ Model *parse_model(const char *file);
 extern const Attr model_attrs[], input_attrs[], phase_attrs[], base_attrs[];
 extern const char *const precision_names[];              /* "highest", …; NULL ends */
 bool find_precision(const char *name, Precision *found); /* false if there is none */
-/* Once, after the first graph is built: official layers of the bases, weights of pretrained layers
- * against those in the official file, and that each phase trains something. */
+/* By build_graph, once the first graph has shapes: official layers of the bases, weights of
+ * pretrained layers against those in the official file, and that each phase trains something. */
 void check_shapes(Model *model);
 void finish_bases(Model *model);          /* base.c: its first part */
 void check_trainable(const Model *model); /* freeze.c: its second */
