@@ -333,22 +333,17 @@ static _Noreturn void error_key(const char *key, const Attr *table, const char *
 {
     const char **names = NULL;
     int count = 0;
-    Text list = {0};
     for (; table && table->name; table++) append(&names, &count, (char *)table->name);
     for (const char *p = others; *p; p += strspn(p, " ")) {
         size_t n = strcspn(p, " ");
         append(&names, &count, copy_text(p, n));
         p += n;
     }
-    for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", names[i]);
     if (!strcmp(key, "activity_regularizer"))
         error_model(path, "kernel_regularizer and bias_regularizer penalise weights",
                     "\"%s\" is not supported: no penalty on a layer's output", key);
-    const char *near = nearest(key, names, count);
-    error_model(path,
-                near ? format("did you mean \"%s\"?", near)
-                     : format("the keys here are: %s", list.data),
-                "unknown key \"%.80s\"", key);
+    const char *keys = format("the keys here are: %s", list_text(names, count));
+    error_model(path, suggest(key, names, count, keys), "unknown key \"%.80s\"", key);
 }
 
 Value *read_attrs(const Json *object, const Attr *table, const char *path, const char *others)

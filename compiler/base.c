@@ -72,8 +72,7 @@ static _Noreturn void error_no_layer(const BaseKind *kind, const Base *base, con
 {
     const char **names = alloc((size_t)base->network_count, sizeof *names);
     for (int i = 0; i < base->network_count; i++) names[i] = base->network[i]->name;
-    const char *near = nearest(name, names, base->network_count);
-    const char *hint = near ? format("did you mean \"%s\"?", near) : NULL;
+    const char *hint = suggest(name, names, base->network_count, NULL);
     if (is_in_top(kind, base, name)) hint = "it belongs to the top: \"include_top\": true";
     error_model(path, hint, "%s has no layer \"%.80s\"", kind->type, name);
 }

@@ -201,77 +201,12 @@ static bool has_name(const Names *names, const char *name)
 static _Noreturn void error_log(const Names *logs, const char *name, const char *path,
                                 const char *what)
 {
-    Text list = {0};
-    for (int i = 0; i < logs->count; i++) add_text(&list, "%s%s", i ? ", " : "", logs->names[i]);
+    const char *list = list_text(logs->names, logs->count);
     const char *near = nearest(name, logs->names, logs->count);
     error_model(path,
-                near ? format("did you mean \"%s\"? There are %s", near, list.data)
-                     : format("there are %s", list.data),
+                near ? format("did you mean \"%s\"? There are %s", near, list)
+                     : format("there are %s", list),
                 "this phase has no \"%.80s\" %s", name, what);
-}
-
-/* ---- Paths with fields ----------------------------------------------------------------------- */
-
-/* What Python writes behind the colon, as far as printf says it likewise: [0][width][.digits]type;
- * NULL if it is another. */
-static const char *printf_format(const char *spec, size_t length)
-{
-    const char *p = spec, *end = spec + length;
-    p += strspn(p, "0123456789");
-    if (p - spec > 3) return NULL;
-    if (p < end && *p == '.') {
-        const size_t digits = strspn(++p, "0123456789");
-        if (digits == 0 || digits > 2) return NULL;
-        p += digits;
-    }
-    if (p + 1 != end || !strchr("deEfFgG", *p)) return NULL;
-    if (*p == 'd')
-        return memchr(spec, '.', length) ? NULL : format("%%%.*slld", (int)(p - spec), spec);
-    return format("%%%.*s", (int)length, spec);
-}
-
-/* Reads the field behind the brace at p; returns what follows its closing brace. */
-static const char *read_field(PathPart *part, const char *p, const char *path)
-{
-    const size_t length = strcspn(p, "}"), name = strcspn(p, ":}!");
-    if (p[length] != '}')
-        error_model(path, "{{ stands for a brace", "a field has no closing brace");
-    part->field = copy_text(p, name);
-    if (!is_identifier(part->field))
-        error_model(path, "{epoch:02d}, {val_loss:.4f}; {{ stands for a brace",
-                    "\"{%.*s}\" is no field", (int)(length < 80 ? length : 80), p);
-    if (name < length)
-        part->format = p[name] == ':' ? printf_format(p + name + 1, length - name - 1) : NULL;
-    if (name < length && !part->format)
-        error_model(path, "{epoch:02d}, {val_loss:.4f}",
-                    "\"{%.*s}\" is not printed in a way that is known here",
-                    (int)(length < 80 ? length : 80), p);
-    return p + length + 1;
-}
-
-PathPart *read_template(const char *text, const char *path, int *count)
-{
-    PathPart *parts = alloc(strlen(text) + 1, sizeof *parts);
-    Text literal = {0};
-    *count = 0;
-    add_bytes(&literal, "", 0);
-    for (const char *p = text; *p;) {
-        if ((*p == '{' || *p == '}') && p[1] == *p) {
-            add_bytes(&literal, p, 1);
-            p += 2;
-        } else if (*p == '}') {
-            error_model(path, "}} stands for a brace", "a brace closes that none opens");
-        } else if (*p == '{') {
-            parts[*count].text = literal.data;
-            p = read_field(&parts[(*count)++], p + 1, path);
-            literal = (Text){0};
-            add_bytes(&literal, "", 0);
-        } else {
-            add_bytes(&literal, p++, 1);
-        }
-    }
-    parts[(*count)++].text = literal.data;
-    return parts;
 }
 
 /* ---- What tables cannot say ------------------------------------------------------------------ */
@@ -292,7 +227,7 @@ static void check_fields(const Callback *callback, const Names *logs, bool with_
 {
     const char *path = format("%s.filepath", callback->path);
     int count;
-    const PathPart *parts = read_template(value_of(callback, "filepath")->s, path, &count);
+    const PathPart *parts = read_file_name(value_of(callback, "filepath")->s, path, &count);
     for (int i = 0; i < count && parts[i].field; i++) {
         const char *field = parts[i].field;
         const bool counts = !strcmp(field, "epoch") || !strcmp(field, "batch");
@@ -367,16 +302,12 @@ static const CallbackKind *find_callback(const char *type, const char *path)
 {
     const char **names = NULL;
     int count = 0;
-    Text list = {0};
     for (const CallbackKind *kind = callback_kinds; kind->type; kind++) {
         if (!strcmp(kind->type, type)) return kind;
         append(&names, &count, (char *)kind->type);
-        add_text(&list, "%s%s", list.length ? ", " : "", kind->type);
     }
-    const char *near = nearest(type, names, count);
-    error_model(path,
-                near ? format("did you mean \"%s\"?", near) : format("callbacks are %s", list.data),
-                "unknown callback \"%.80s\"", type);
+    const char *all = format("callbacks are %s", list_text(names, count));
+    error_model(path, suggest(type, names, count, all), "unknown callback \"%.80s\"", type);
 }
 
 static void check_monitor(const Phase *phase, const Callback *callback)
@@ -404,13 +335,11 @@ static Callback *read_callback(const Json *object, const char *path)
         error_model(path, NULL,
                     "must be an object such as {\"type\": \"EarlyStopping\"}, but is %s",
                     json_kind(object));
-    const Json *type = json_get(object, "type");
+    const char *type = read_text(object, "type", path);
     if (!type) error_model(path, NULL, "the key \"type\" is missing: a callback");
-    if (!json_string(type))
-        error_model(format("%s.type", path), NULL, "must be a string, but is %s", json_kind(type));
     Callback *callback = alloc(1, sizeof *callback);
     callback->path = path;
-    callback->kind = find_callback(json_string(type), format("%s.type", path));
+    callback->kind = find_callback(type, format("%s.type", path));
     callback->values = read_attrs(object, callback->kind->attrs, path, "type");
     return callback;
 }

@@ -338,6 +338,7 @@ void check_classes(const Model *model);
  * NULL for the short form. Whether a word means a kind of this type and short name. The items of
  * the array at `key`, at most `most`; NULL if there is none. */
 const char *read_kind(const Json *json, const char *path, const Json **object);
+const char *read_text(const Json *object, const char *key, const char *path); /* NULL if absent */
 bool is_kind(const char *word, const char *type, const char *name);
 const Json *read_array(const Json *object, const char *key, const char *path, int most);
 /* For build_graph, before each layer: if a base starts there, what Keras asks of its input. */
@@ -378,16 +379,20 @@ double first_rate(const Schedule *schedule); /* for step 0, as far as a table's 
 void add_members(Text *text, const Attr *table, const Value *values);
 const char *schedule_text(const Schedule *schedule); /* C: "&(const RtSchedule){…}", or "NULL" */
 
-/* A piece of a path: text, then a field (NULL at the end) by a printf format (NULL: as Python
+/* The phase's "callbacks" (NULL: none); its metrics and optimizer are known. */
+void read_callbacks(Phase *phase, const Json *array);
+bool watches_numbers(const Phase *phase); /* a callback wants to see each layer's output */
+
+/* ==== file_name.c ============================================================================= */
+
+/* A piece of a file name: text, then a field (NULL at the end) by a printf format (NULL: as Python
  * prints it). */
 typedef struct {
     const char *text, *field, *format;
 } PathPart;
 /* Exit 3 at `path` if the text is not one of Python's format strings, or of a kind unknown here. */
-PathPart *read_template(const char *text, const char *path, int *count);
-/* The phase's "callbacks" (NULL: none); its metrics and optimizer are known. */
-void read_callbacks(Phase *phase, const Json *array);
-bool watches_numbers(const Phase *phase); /* a callback wants to see each layer's output */
+PathPart *read_file_name(const char *text, const char *path, int *count);
+void add_file_name(Text *text, const char *name); /* as a const RtPathPart[] */
 
 /* ==== hash.c ================================================================================== */
 

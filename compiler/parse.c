@@ -138,10 +138,7 @@ static _Noreturn void error_type(const char *type, const char *path)
         append(&names, &count, (char *)(*kind)->type);
     for (const Op *const *op = op_list; *op; op++)
         if ((*op)->flags & OP_LAYER) append(&names, &count, (char *)(*op)->name);
-    const char *near = nearest(type, names, count);
-    error_model(path,
-                near ? format("did you mean \"%s\"?", near)
-                     : "docs/model-format.md lists the layer types",
+    error_model(path, suggest(type, names, count, "docs/model-format.md lists the layer types"),
                 "unknown layer type \"%.80s\"", type);
 }
 
@@ -159,8 +156,7 @@ static Layer *find_input(const Model *model, const Json *json, const char *path)
     int count = 0;
     for (int i = 0; i < model->layer_count; i++)
         append(&names, &count, (char *)model->layers[i]->name);
-    const char *near = nearest(name, names, count);
-    error_model(path, near ? format("did you mean \"%s\"?", near) : NULL,
+    error_model(path, suggest(name, names, count, NULL),
                 "no layer \"%.80s\" stands before this one", name);
 }
 
@@ -176,7 +172,7 @@ static Layer *read_inputs(const Model *model, const Json *object, const char *pa
 }
 
 /* The string at `key`, or NULL if the key is not there. */
-static const char *read_text(const Json *object, const char *key, const char *path)
+const char *read_text(const Json *object, const char *key, const char *path)
 {
     const Json *json = json_get(object, key);
     if (!json) return NULL;

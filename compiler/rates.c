@@ -164,26 +164,20 @@ static const ScheduleKind *find_schedule(const char *type, const char *path)
 {
     const char **names = NULL;
     int count = 0;
-    Text list = {0};
     for (const ScheduleKind *kind = schedule_kinds; kind->type; kind++) {
         if (!strcmp(kind->type, type)) return kind;
         append(&names, &count, (char *)kind->type);
-        add_text(&list, "%s%s", list.length ? ", " : "", kind->type);
     }
-    const char *near = nearest(type, names, count);
-    error_model(path,
-                near ? format("did you mean \"%s\"?", near) : format("schedules are %s", list.data),
-                "unknown schedule \"%.80s\"", type);
+    const char *all = format("schedules are %s", list_text(names, count));
+    error_model(path, suggest(type, names, count, all), "unknown schedule \"%.80s\"", type);
 }
 
 Schedule *read_schedule(const Json *object, const char *path)
 {
-    const Json *type = json_get(object, "type");
+    const char *type = read_text(object, "type", path);
     if (!type) error_model(path, NULL, "the key \"type\" is missing: a schedule");
-    if (!json_string(type))
-        error_model(format("%s.type", path), NULL, "must be a string, but is %s", json_kind(type));
     Schedule *schedule = alloc(1, sizeof *schedule);
-    schedule->kind = find_schedule(json_string(type), format("%s.type", path));
+    schedule->kind = find_schedule(type, format("%s.type", path));
     schedule->values = read_attrs(object, schedule->kind->attrs, path, "type");
     if (schedule->kind->check) schedule->kind->check(schedule, path);
     return schedule;
@@ -197,17 +191,6 @@ double first_rate(const Schedule *schedule)
 }
 
 /* ---- Printing -------------------------------------------------------------------------------- */
-
-static void add_template(Text *text, const char *template)
-{
-    int count;
-    const PathPart *parts = read_template(template, "", &count);
-    add_text(text, "(const RtPathPart[]){");
-    for (int i = 0; i < count; i++)
-        add_text(text, "%s{%s, %s, %s}", i ? ", " : "", c_string(parts[i].text),
-                 c_string(parts[i].field), c_string(parts[i].format));
-    add_text(text, "}");
-}
 
 static void add_member(Text *text, const Attr *attr, const Value *value)
 {
@@ -224,7 +207,7 @@ static void add_member(Text *text, const Attr *attr, const Value *value)
         add_text(text, "%s", c_string(value->s));
         break;
     case ATTR_TEMPLATE:
-        add_template(text, value->s);
+        add_file_name(text, value->s);
         break;
     case ATTR_SCHEDULE:
         add_text(text, "%s", schedule_text(value->schedule));

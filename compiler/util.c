@@ -227,6 +227,19 @@ const char *nearest(const char *word, const char *const *words, int count)
     return best;
 }
 
+const char *suggest(const char *word, const char *const *words, int count, const char *otherwise)
+{
+    const char *near = nearest(word, words, count);
+    return near ? format("did you mean \"%s\"?", near) : otherwise;
+}
+
+const char *list_text(const char *const *words, int count)
+{
+    Text list = {0};
+    for (int i = 0; i < count; i++) add_text(&list, "%s%s", i ? ", " : "", words[i]);
+    return list.data;
+}
+
 const char *c_string(const char *text)
 {
     if (!text) return "NULL";

@@ -49,7 +49,9 @@ int64_t ceil_div(int64_t a, int64_t b); /* a / b, rounded up */
 bool is_identifier(const char *text);   /* C identifier of at most 63 characters, no keyword */
 int edit_distance(const char *a, const char *b);
 const char *nearest(const char *word, const char *const *words,
-                    int count);                            /* NULL if none is near */
+                    int count); /* NULL if none is near */
+/* A hint: "did you mean "NAME"?" for the nearest of words, or `otherwise`. */
+const char *suggest(const char *word, const char *const *words, int count, const char *otherwise);
 void sha256(const void *data, size_t bytes, char hex[65]); /* <sha2.h> of libmd: hash.c */
 /* Text that grows. */
 typedef struct {
@@ -58,6 +60,7 @@ typedef struct {
 } Text;
 void add_text(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void add_bytes(Text *text, const char *data, size_t length);
+const char *list_text(const char *const *words, int count);            /* "a, b" */
 const char *shape_text(int rank, const int64_t *dims, bool has_batch); /* "(None, 5, 5, 512)" */
 const char *bytes_text(size_t bytes);                                  /* "61.8 MiB" */
 const char *count_text(int64_t count);                                 /* "17,992,001" */

@@ -75,7 +75,7 @@ static void test_templates(void **state)
 {
     (void)state;
     int count;
-    PathPart *parts = read_template("a{{b}}/{epoch:02d}-{val_loss:.3f}{loss}", "", &count);
+    PathPart *parts = read_file_name("a{{b}}/{epoch:02d}-{val_loss:.3f}{loss}", "", &count);
     assert_int_equal(count, 4);
     assert_string_equal(parts[0].text, "a{b}/");
     assert_string_equal(parts[0].field, "epoch");
