@@ -1,4 +1,5 @@
-/* h5.c: reads the weight files of Keras, which are HDF5.
+/* h5.c: reads files of HDF5, as Keras writes its weights; what lies where in them is known to
+ * h5_keras.c.
  *
  * HDF5 is a hostile format to read: a valid file can point at any other file of the machine (soft
  * and external links, external storage, virtual data sets), declare sizes without end, or ask for
@@ -13,17 +14,18 @@
 #include "arrays.h"
 #include "files.h"
 #include "ground.h"
+#include "h5.h"
 
 enum {
     MAX_SETS = 8192,      /* weights in a file; ResNet152 has 932 */
     MAX_NAMES = 8192,     /* names in an attribute, links in a group */
     MAX_NAME = 4096,      /* bytes of a name or path */
     MAX_LIST = 16 << 20,  /* bytes of an attribute of fixed-length names */
-    MAX_NESTING = 8,      /* models within models */
     MAX_GROUPS = 65536,   /* objects opened: a cycle of hard links has no other end */
     MAX_INFLATION = 1000, /* bytes declared for each byte stored */
 };
 static const uint64_t max_bytes = UINT64_C(1) << 32;
+_Static_assert(sizeof(RtH5Object) == sizeof(hid_t), "h5.h names the library's handles");
 
 typedef struct {
     RtH5Entry entry;
@@ -42,12 +44,7 @@ struct RtH5 {
     int opened;
 };
 
-typedef struct {
-    char **names;
-    size_t count;
-} Names;
-
-static _Noreturn void refuse(const RtH5 *file, const char *object, const char *why)
+_Noreturn void rt_h5_refuse(const RtH5 *file, const char *object, const char *why)
 {
     rt_die(RT_BAD_WEIGHTS, "take weight files only from where you trust, and compare their md5",
            "%s: %s: %s", file->path, object, why);
@@ -59,18 +56,19 @@ static _Noreturn void refuse(const RtH5 *file, const char *object, const char *w
 static hid_t open_member(RtH5 *file, hid_t group, const char *name, const char *path)
 {
     H5L_info_t link;
-    if (strcmp(name, ".") == 0) refuse(file, path, "\".\" is no name");
+    if (strcmp(name, ".") == 0) rt_h5_refuse(file, path, "\".\" is no name");
     if (H5Lget_info(group, name, &link, H5P_DEFAULT) < 0) return -1;
     if (link.type != H5L_TYPE_HARD)
-        refuse(file, path, "is a soft, external or user-defined link; links are not followed");
-    if (++file->opened > MAX_GROUPS) refuse(file, path, "too many objects, or a cycle of them");
+        rt_h5_refuse(file, path,
+                     "is a soft, external or user-defined link; links are not followed");
+    if (++file->opened > MAX_GROUPS)
+        rt_h5_refuse(file, path, "too many objects, or a cycle of them");
     hid_t id = H5Oopen(group, name, H5P_DEFAULT);
-    if (id < 0) refuse(file, path, "is damaged");
+    if (id < 0) rt_h5_refuse(file, path, "is damaged");
     return id;
 }
 
-/* The object at `path`, from the root, whose parts are tried one by one; -1 if there is none. */
-static hid_t open_path(RtH5 *file, const char *path)
+RtH5Object rt_h5_object(RtH5 *file, const char *path)
 {
     hid_t id = H5Gopen2(file->file, "/", H5P_DEFAULT);
     char *parts = rt_format("%s", path), *rest = NULL;
@@ -84,42 +82,45 @@ static hid_t open_path(RtH5 *file, const char *path)
     return id;
 }
 
-/* A group that must be there. */
-static hid_t open_group(RtH5 *file, const char *path)
+RtH5Object rt_h5_group(RtH5 *file, const char *path)
 {
-    hid_t id = open_path(file, path);
-    if (id < 0) refuse(file, path, "is listed but not in the file");
-    if (H5Iget_type(id) != H5I_GROUP) refuse(file, path, "is not a group");
+    hid_t id = rt_h5_object(file, path);
+    if (id < 0) rt_h5_refuse(file, path, "is listed but not in the file");
+    if (H5Iget_type(id) != H5I_GROUP) rt_h5_refuse(file, path, "is not a group");
     return id;
 }
 
-static bool has_group(RtH5 *file, const char *path)
+bool rt_h5_has_group(RtH5 *file, const char *path)
 {
-    hid_t id = open_path(file, path);
+    hid_t id = rt_h5_object(file, path);
     bool found = id >= 0 && H5Iget_type(id) == H5I_GROUP;
     if (id >= 0) H5Oclose(id);
     return found;
 }
 
+void rt_h5_release(RtH5Object id) { H5Oclose(id); }
+
+bool rt_h5_is_group(RtH5Object id) { return H5Iget_type(id) == H5I_GROUP; }
+
 /* ---- Lists of names -------------------------------------------------------------------------- */
 
-static void add_name(Names *list, const char *text, size_t length)
+static void add_name(RtH5Names *list, const char *text, size_t length)
 {
     list->names = rt_grow(list->names, list->count + 1, sizeof *list->names);
     list->names[list->count++] = rt_format("%.*s", (int)length, text);
 }
 
-static void free_names(Names *list)
+void rt_h5_free_names(RtH5Names *list)
 {
     for (size_t i = 0; i < list->count; i++) free(list->names[i]);
     free(list->names);
-    *list = (Names){0};
+    *list = (RtH5Names){0};
 }
 
 static void check_name(const RtH5 *file, const char *path, const char *name)
 {
     if (!name || !*name || strnlen(name, MAX_NAME) == MAX_NAME)
-        refuse(file, path, "holds an empty or overlong name");
+        rt_h5_refuse(file, path, "holds an empty or overlong name");
 }
 
 /* A "conversion" of strings of varying length to what stands for them in the file. */
@@ -135,7 +136,7 @@ static herr_t keep_bytes(hid_t from, hid_t to, H5T_cdata_t *data, size_t n, size
 /* Strings of varying length, as h5py 3 writes them: a length, and the place of an object in a heap.
  * HDF5 1.10 must not fetch them: it believes the length, and copies an object that is longer beyond
  * the end of its buffer. So it gives the references, and the strings are fetched here. */
-static bool add_varying(const RtH5 *file, Names *list, hid_t attribute, size_t n)
+static bool add_varying(const RtH5 *file, RtH5Names *list, hid_t attribute, size_t n)
 {
     enum { REFERENCE = 16 }; /* 4 bytes of length, 8 of address, 4 of index */
     hid_t raw = H5Tcreate(H5T_OPAQUE, REFERENCE), varying = H5Tcopy(H5T_C_S1);
@@ -159,7 +160,7 @@ static bool add_varying(const RtH5 *file, Names *list, hid_t attribute, size_t n
 }
 
 /* Strings of one length, padded with NUL, as h5py 2 and Keras 1 wrote them. */
-static bool add_fixed(Names *list, hid_t attribute, hid_t type, size_t n)
+static bool add_fixed(RtH5Names *list, hid_t attribute, hid_t type, size_t n)
 {
     size_t size = H5Tget_size(type);
     if (!size || size > MAX_LIST / n) return false;
@@ -171,23 +172,21 @@ static bool add_fixed(Names *list, hid_t attribute, hid_t type, size_t n)
     return read;
 }
 
-/* Appends the strings of an attribute. Returns false if there is no such attribute. An empty list
- * has the type float64: numpy's default. */
-static bool add_attribute(const RtH5 *file, hid_t object, const char *path, const char *name,
-                          Names *list)
+bool rt_h5_attribute(const RtH5 *file, hid_t object, const char *path, const char *name,
+                     RtH5Names *list)
 {
     if (H5Aexists(object, name) <= 0) return false;
     hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-    if (attribute < 0) refuse(file, path, "has an attribute that is damaged");
+    if (attribute < 0) rt_h5_refuse(file, path, "has an attribute that is damaged");
     hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
     hssize_t n = H5Sget_simple_extent_npoints(space);
     if (n < 0 || n > MAX_NAMES || list->count + (size_t)n > MAX_NAMES)
-        refuse(file, path, "has an attribute of too many names");
-    if (n > 0) {
+        rt_h5_refuse(file, path, "has an attribute of too many names");
+    if (n > 0) { /* an empty list has the type float64: numpy's default */
         bool read = H5Tget_class(type) == H5T_STRING &&
                     (H5Tis_variable_str(type) > 0 ? add_varying(file, list, attribute, (size_t)n)
                                                   : add_fixed(list, attribute, type, (size_t)n));
-        if (!read) refuse(file, path, "has an attribute that is not a list of names");
+        if (!read) rt_h5_refuse(file, path, "has an attribute that is not a list of names");
     }
     H5Sclose(space);
     H5Tclose(type);
@@ -195,19 +194,40 @@ static bool add_attribute(const RtH5 *file, hid_t object, const char *path, cons
     return true;
 }
 
-/* Appends the list `name` of an object; one too large for an attribute lies in name0, name1, … */
-static bool add_list(const RtH5 *file, hid_t object, const char *path, const char *name,
-                     Names *list)
+bool rt_h5_list(const RtH5 *file, hid_t object, const char *path, const char *name, RtH5Names *list)
 {
-    bool found = add_attribute(file, object, path, name, list), more = !found;
+    bool found = rt_h5_attribute(file, object, path, name, list), more = !found;
     for (int i = 0; more && i < MAX_NAMES; i++) {
         char *part = rt_format("%s%d", name, i);
-        more = add_attribute(file, object, path, part, list);
+        more = rt_h5_attribute(file, object, path, part, list);
         found |= more;
         free(part);
     }
     for (size_t i = 0; i < list->count; i++) check_name(file, path, list->names[i]);
     return found;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+RtH5Names rt_h5_members(const RtH5 *file, hid_t group, const char *path)
+{
+    RtH5Names list = {0};
+    H5G_info_t info;
+    if (H5Gget_info(group, &info) < 0 || info.nlinks > MAX_NAMES)
+        rt_h5_refuse(file, path, "is damaged, or has too many members");
+    for (hsize_t i = 0; i < info.nlinks; i++) {
+        char name[MAX_NAME];
+        ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name,
+                                            sizeof name, H5P_DEFAULT);
+        if (length <= 0 || length >= MAX_NAME)
+            rt_h5_refuse(file, path, "has a member without a name");
+        add_name(&list, name, (size_t)length);
+    }
+    if (list.count) qsort(list.names, list.count, sizeof *list.names, compare_names);
+    return list;
 }
 
 /* ---- Data sets ------------------------------------------------------------------------------- */
@@ -218,17 +238,18 @@ static void check_storage(const RtH5 *file, const char *path, hid_t properties)
 {
     H5D_layout_t layout = H5Pget_layout(properties);
     if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
-        refuse(file, path, "is a virtual data set, which may read other files");
-    if (H5Pget_external_count(properties) != 0) refuse(file, path, "is stored in other files");
+        rt_h5_refuse(file, path, "is a virtual data set, which may read other files");
+    if (H5Pget_external_count(properties) != 0)
+        rt_h5_refuse(file, path, "is stored in other files");
     int filters = H5Pget_nfilters(properties);
-    if (filters < 0 || filters > 8) refuse(file, path, "has too many filters");
+    if (filters < 0 || filters > 8) rt_h5_refuse(file, path, "has too many filters");
     for (int i = 0; i < filters; i++) {
         unsigned flags, parameters[8];
         size_t count = 8;
         H5Z_filter_t filter =
             H5Pget_filter2(properties, (unsigned)i, &flags, &count, parameters, 0, NULL, NULL);
         if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE)
-            refuse(file, path, "needs a filter other than deflate and shuffle");
+            rt_h5_refuse(file, path, "needs a filter other than deflate and shuffle");
     }
 }
 
@@ -237,7 +258,7 @@ static void check_type(const RtH5 *file, const char *path, hid_t id)
     hid_t type = H5Dget_type(id);
     size_t size = H5Tget_size(type);
     if (H5Tget_class(type) != H5T_FLOAT || (size != 2 && size != 4 && size != 8))
-        refuse(file, path, "does not hold floating-point numbers of 16, 32 or 64 bits");
+        rt_h5_refuse(file, path, "does not hold floating-point numbers of 16, 32 or 64 bits");
     H5Tclose(type);
 }
 
@@ -247,7 +268,7 @@ static uint64_t checked_bytes(const RtH5 *file, const char *path, const hsize_t 
 {
     for (int i = 0; i < n; i++)
         if (__builtin_mul_overflow(size, (uint64_t)dims[i], &size) || size > max_bytes)
-            refuse(file, path, "declares more than 4 GiB");
+            rt_h5_refuse(file, path, "declares more than 4 GiB");
     return size;
 }
 
@@ -259,34 +280,33 @@ static void check_shape(const RtH5 *file, hid_t id, hid_t properties, RtH5Entry 
     entry->rank = H5Sget_simple_extent_ndims(space);
     if (entry->rank < 0 || entry->rank > RT_MAX_RANK ||
         H5Sget_simple_extent_type(space) == H5S_NULL)
-        refuse(file, entry->path, "has too many dimensions, or no shape");
+        rt_h5_refuse(file, entry->path, "has too many dimensions, or no shape");
     H5Sget_simple_extent_dims(space, dims, NULL);
     uint64_t bytes = checked_bytes(file, entry->path, dims, entry->rank, size);
     if (bytes / MAX_INFLATION > H5Dget_storage_size(id) || (bytes && !H5Dget_storage_size(id)))
-        refuse(file, entry->path, "declares far more data than the file holds");
+        rt_h5_refuse(file, entry->path, "declares far more data than the file holds");
     for (int i = 0; i < entry->rank; i++) entry->dims[i] = (int64_t)dims[i];
     if (H5Pget_layout(properties) == H5D_CHUNKED) {
         int rank = H5Pget_chunk(properties, RT_MAX_RANK, dims);
         uint64_t chunk = checked_bytes(file, entry->path, dims, rank, size);
         if (chunk > bytes && chunk > 1 << 20)
-            refuse(file, entry->path, "has chunks larger than itself");
+            rt_h5_refuse(file, entry->path, "has chunks larger than itself");
     }
     H5Tclose(type);
     H5Sclose(space);
 }
 
-/* Takes over id. */
-static void add_set(RtH5 *file, hid_t id, const char *layer, const char *path, int index)
+void rt_h5_add(RtH5 *file, hid_t id, const char *layer, const char *path, int index)
 {
-    if (H5Iget_type(id) != H5I_DATASET) refuse(file, path, "is not a data set");
-    if (file->count == MAX_SETS) refuse(file, path, "is one weight too many");
+    if (H5Iget_type(id) != H5I_DATASET) rt_h5_refuse(file, path, "is not a data set");
+    if (file->count == MAX_SETS) rt_h5_refuse(file, path, "is one weight too many");
     DataSet set = {.id = id};
     set.entry.layer = layer ? rt_format("%s", layer) : NULL;
     set.entry.path = rt_format("%s", path);
     set.entry.name = strrchr(set.entry.path, '/') + 1;
     set.entry.index = index;
     hid_t properties = H5Dget_create_plist(id);
-    if (properties < 0) refuse(file, path, "is damaged");
+    if (properties < 0) rt_h5_refuse(file, path, "is damaged");
     check_storage(file, path, properties);
     check_type(file, path, id);
     check_shape(file, id, properties, &set.entry);
@@ -295,128 +315,7 @@ static void add_set(RtH5 *file, hid_t id, const char *layer, const char *path, i
     file->sets[file->count++] = set;
 }
 
-/* ---- Keras 1 and 2, and .h5 of Keras 3 ------------------------------------------------------- */
-
-static void list_layer(RtH5 *file, const char *root, const char *layer)
-{
-    Names weights = {0};
-    char *path = rt_format("%s%s", root, layer);
-    hid_t group = open_group(file, path);
-    if (!add_list(file, group, path, "weight_names", &weights))
-        refuse(file, path, "has no attribute weight_names");
-    H5Oclose(group);
-    for (size_t i = 0; i < weights.count; i++) {
-        char *place = rt_format("%s/%s", path, weights.names[i]);
-        hid_t id = open_path(file, place);
-        if (id < 0) refuse(file, place, "is named in weight_names but not in the file");
-        add_set(file, id, layer, place, (int)i);
-        free(place);
-    }
-    free_names(&weights);
-    free(path);
-}
-
-/* Returns false if there is no legacy file at root, which ends with a slash. */
-static bool list_legacy(RtH5 *file, const char *root)
-{
-    Names layers = {0};
-    hid_t group = open_group(file, root);
-    bool found = add_list(file, group, root, "layer_names", &layers);
-    H5Oclose(group);
-    for (size_t i = 0; i < layers.count; i++) list_layer(file, root, layers.names[i]);
-    free_names(&layers);
-    return found;
-}
-
-/* ---- Keras 3: .weights.h5 -------------------------------------------------------------------- */
-
-/* The data sets vars/0, vars/1, … of one layer; its name is told since Keras 3.10. */
-static void list_vars(RtH5 *file, const char *layer)
-{
-    Names name = {0};
-    char *path = rt_format("%s/vars", layer);
-    hid_t vars = open_path(file, path), id = -1;
-    if (vars >= 0 && H5Iget_type(vars) == H5I_GROUP) {
-        add_attribute(file, vars, path, "name", &name);
-        for (int i = 0; i == 0 || id >= 0; i++) {
-            char *place = rt_format("%s/%d", path, i);
-            id = open_path(file, place);
-            if (id >= 0) add_set(file, id, name.count ? name.names[0] : NULL, place, i);
-            free(place);
-        }
-    }
-    if (vars >= 0) H5Oclose(vars);
-    free_names(&name);
-    free(path);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strverscmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names of the members of a group: dense, dense_1, dense_2, … dense_10. */
-static Names members(const RtH5 *file, hid_t group, const char *path)
-{
-    Names list = {0};
-    H5G_info_t info;
-    if (H5Gget_info(group, &info) < 0 || info.nlinks > MAX_NAMES)
-        refuse(file, path, "is damaged, or has too many members");
-    for (hsize_t i = 0; i < info.nlinks; i++) {
-        char name[MAX_NAME];
-        ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name,
-                                            sizeof name, H5P_DEFAULT);
-        if (length <= 0 || length >= MAX_NAME) refuse(file, path, "has a member without a name");
-        add_name(&list, name, (size_t)length);
-    }
-    if (list.count) qsort(list.names, list.count, sizeof *list.names, compare_names);
-    return list;
-}
-
-static void list_container(RtH5 *file, const char *container, int depth);
-
-/* The layers of a model: those in `layers`, which 2.13 called otherwise. */
-static bool list_model(RtH5 *file, const char *model, int depth)
-{
-    static const char *const folders[] = {"layers", "_layer_checkpoint_dependencies"};
-    bool found = false;
-    for (int i = 0; i < 2 && !found; i++) {
-        char *path = rt_format("%s/%s", model, folders[i]);
-        found = has_group(file, path);
-        if (found) list_container(file, path, depth + 1);
-        free(path);
-    }
-    return found;
-}
-
-static void list_container(RtH5 *file, const char *container, int depth)
-{
-    if (depth > MAX_NESTING) refuse(file, container, "models are nested too deep");
-    hid_t group = open_group(file, container);
-    Names layers = members(file, group, container);
-    H5Oclose(group);
-    for (size_t i = 0; i < layers.count; i++) {
-        char *path = rt_format("%s/%s", container, layers.names[i]);
-        if (has_group(file, path)) {
-            list_vars(file, path);
-            list_model(file, path, depth);
-        }
-        free(path);
-    }
-    free_names(&layers);
-}
-
 /* ---- The file -------------------------------------------------------------------------------- */
-
-static void list_file(RtH5 *file)
-{
-    file->kind = RT_H5_LEGACY;
-    if (list_legacy(file, "/")) return;
-    if (has_group(file, "/model_weights") && list_legacy(file, "/model_weights/")) return;
-    file->kind = RT_H5_V3;
-    if (!list_model(file, "", 0))
-        refuse(file, "/", "no weights of Keras in it: neither layer_names nor layers");
-}
 
 RtH5 *rt_h5_open(const char *path)
 {
@@ -435,9 +334,9 @@ RtH5 *rt_h5_open(const char *path)
                "%s: not a whole HDF5 file (%zu bytes)", path, file->map_bytes);
     hid_t creation = H5Fget_create_plist(file->file);
     if (H5Pget_sizes(creation, &address, &length) < 0 || address != 8 || length != 8)
-        refuse(file, "/", "addresses in it are not of 64 bits");
+        rt_h5_refuse(file, "/", "addresses in it are not of 64 bits");
     H5Pclose(creation);
-    list_file(file);
+    file->kind = rt_h5_list_weights(file);
     return file;
 }
 
@@ -451,7 +350,7 @@ void rt_h5_read(RtH5 *file, size_t index, real *values)
 {
     hid_t memory = sizeof(real) == sizeof(double) ? H5T_NATIVE_DOUBLE : H5T_NATIVE_FLOAT;
     if (H5Dread(file->sets[index].id, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
-        refuse(file, file->sets[index].entry.path, "cannot be read: damaged");
+        rt_h5_refuse(file, file->sets[index].entry.path, "cannot be read: damaged");
 }
 
 const real *rt_h5_place(const RtH5 *file, size_t index)
