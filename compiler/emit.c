@@ -134,15 +134,25 @@ static bool collect_calls(Emit *e, Filter *filter)
 
 static const char *kernels_line = "    const struct Kernels *k = r->kernels;\n";
 
+/* The body, or a call of the function before that has the same. */
+static const char *shared_body(Emit *e, const char *name, const char *body)
+{
+    for (int i = 0; i < e->preparation_count; i++)
+        if (strcmp(e->preparations[i]->body, body) == 0)
+            return format("    %s(r);\n", e->preparations[i]->name);
+    Preparation *p = alloc(1, sizeof *p);
+    *p = (Preparation){name, body};
+    append(&e->preparations, &e->preparation_count, p);
+    return body;
+}
+
 static void emit_prepare_as(Emit *e, const char *name, Filter *filter)
 {
-    const bool any = collect_calls(e, filter);
-    add_text(&e->out, "\nstatic void %s(const RtRun *r)\n{\n", name);
-    if (any)
-        add_text(&e->out, "    enum { n = 0, first = 0 };\n%s%s", kernels_line, e->calls.data);
-    else
-        add_text(&e->out, "    (void)r; /* every weight is used as it is */\n");
-    add_text(&e->out, "}\n");
+    const char *body = "    (void)r; /* every weight is used as it is */\n";
+    if (collect_calls(e, filter))
+        body = shared_body(
+            e, name, format("    enum { n = 0, first = 0 };\n%s%s", kernels_line, e->calls.data));
+    add_text(&e->out, "\nstatic void %s(const RtRun *r)\n{\n%s}\n", name, body);
 }
 
 static void emit_prepare(Emit *e)

@@ -29,6 +29,11 @@ typedef struct {
     const char *name;
 } FileName;
 
+/* A function that prepares weights. */
+typedef struct {
+    const char *name, *body;
+} Preparation;
+
 /* The file in the making. */
 struct Emit {
     const Model *m;
@@ -44,6 +49,8 @@ struct Emit {
     int made_count;
     FileName **names;
     int name_count;
+    Preparation **preparations; /* of different bodies */
+    int preparation_count;
     const char **sections; /* needed once a level, in order */
     const char **section_texts;
     int section_count, section_text_count;

@@ -268,14 +268,33 @@ static void emit_kernel_struct(Emit *e)
     add_text(&e->out, "};\n");
 }
 
+/* Lines of a comment; its first follows three characters, its last some more. */
+static const char *wrapped(const char *text)
+{
+    enum { COLUMNS = 92 };
+    Text lines = {0};
+    size_t left = strlen(text);
+    while (left > COLUMNS) {
+        size_t end = COLUMNS;
+        while (end > 0 && text[end] != ' ') end--;
+        if (end == 0) break;
+        add_text(&lines, "%.*s\n * ", (int)end, text);
+        text += end + 1;
+        left -= end + 1;
+    }
+    add_text(&lines, "%s", text);
+    return lines.data;
+}
+
 void emit_kernels(Emit *e)
 {
     add_text(&e->out, "%s", fill_section(e, "level"));
     for (int i = 0; i < e->section_text_count; i++) add_text(&e->out, "\n%s", e->section_texts[i]);
     for (int i = 0; i < e->kernel_count; i++) {
         const Kernel *k = e->kernels[i];
-        add_text(&e->out, "\n/* %s: serves %s.%s%s%s */\n", k->name, k->serves.data,
-                 k->why ? "\n * " : "", k->why ? k->why : "", k->why ? "." : "");
+        add_text(&e->out, "\n/* %s.", wrapped(format("%s: serves %s", k->name, k->serves.data)));
+        if (k->why) add_text(&e->out, "\n * %s.", k->why);
+        add_text(&e->out, " */\n");
         add_text(&e->out, "%s", replace_word(k->text, "$name", k->name));
     }
     add_text(&e->out, "\n");

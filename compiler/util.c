@@ -163,6 +163,8 @@ const char *number_text(double value)
     return strtod(text, NULL) == value ? text : format("%.17g", value);
 }
 
+const char *real_text(double value) { return format("(real)%s", number_text(value)); }
+
 /* ---- Numbers and names ----------------------------------------------------------------------- */
 
 bool multiply(int64_t a, int64_t b, int64_t *product)

@@ -65,6 +65,7 @@ const char *shape_text(int rank, const int64_t *dims, bool has_batch); /* "(None
 const char *bytes_text(size_t bytes);                                  /* "61.8 MiB" */
 const char *count_text(int64_t count);                                 /* "17,992,001" */
 const char *number_text(double value);  /* the shortest text that reads back as value */
+const char *real_text(double value);    /* "(real)0.5": the same as C */
 const char *c_string(const char *text); /* quoted and escaped; NULL becomes "NULL" */
 /* Writes a file beside its name and renames it; "-": standard output. */
 void write_whole(const char *path, const Text *text);

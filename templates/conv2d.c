@@ -29,9 +29,10 @@ INLINE void TILE($name)(const int rows, const int columns, const int blocks, int
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
+    enum { PLANES = $planes };
     enum { RUN = DW == 1 ? S * XV : XV, RUNS = DW == 1 ? 1 : S }; /* neighbours in x and kernel */
     const Places places = {columns, SH * XROW, SW * XV, 1, GROUP, RT_LANES, 0};
-    const int vectors = blocks * BV, end = c + $planes < XB ? c + $planes : XB;
+    const int vectors = blocks * BV, end = c + PLANES < XB ? c + PLANES : XB;
     Vec tile[TILE_VECTORS];
     UNROLL for (int i = 0; i < rows * columns * vectors; i++) tile[i] = (Vec){0};
     for (int plane = c; plane < end; plane++, x += XPLANE)
@@ -86,7 +87,7 @@ KERNEL($name)
     WINDOW($window);
     SHAPE(X, $X);
     SHAPE(Y, $Y);
-    enum { ROWS = $band, BANDS = (YH + ROWS - 1) / ROWS, GROUPS = (YB + 1) / 2 };
+    enum { ROWS = $band, BANDS = (YH + ROWS - 1) / ROWS, GROUPS = (YB + 1) / 2, PLANES = $planes };
     const int n = task / GROUPS / BANDS, group = task % GROUPS, b0 = 2 * group;
     const int h0 = task / GROUPS % BANDS * ROWS, h1 = h0 + ROWS < YH ? h0 + ROWS : YH;
     const int blocks = b0 + 1 < YB ? 2 : 1;
@@ -97,7 +98,7 @@ KERNEL($name)
         bias[k] = all_bias[b0 * RT_LANES + k];
     for (int b = b0; b < b0 + blocks; b++)
         zero_halo(AT(Y, y, n, b, -YT, -YL), h0, h1, YH, YW, YV, YT, YL, YHP, YWP);
-    for (int c = 0; c < XB; c += $planes, kernel += $planes * R * S * XV * GROUP) {
+    for (int c = 0; c < XB; c += PLANES, kernel += PLANES * R * S * XV * GROUP) {
         const real *x = AT(X, (const real *)call->in[0], n, c, -PT, -PL);
         int b = 0;
         for (; b + TILE_BLOCKS <= blocks; b += TILE_BLOCKS)

@@ -120,13 +120,19 @@ INLINE void copy_places(real *to, const real *w, size_t stride, int count, const
 INLINE void FEW($name)(const int rows, const real *x, const $type *w, int columns, int found,
                        const int *places, real *sum)
 {
-    enum { IN = $in, TAIL = $out % VL, AHEAD = 16 / (int)sizeof($type) };
+    enum {
+        IN = $in,
+        PANEL = $panel,
+        STRIDE = $stride,
+        TAIL = $out % VL,
+        AHEAD = 16 / (int)sizeof($type)
+    };
     for (int i = 0; i < found; i += 4, places += 4) {
         const $type *at[4], *next[4];
         real factors[2 * 4];
         for (int j = 0; j < 4; j++) {
-            at[j] = w + (size_t)places[j] * $stride;
-            next[j] = w + (size_t)places[j + AHEAD] * $stride;
+            at[j] = w + (size_t)places[j] * STRIDE;
+            next[j] = w + (size_t)places[j + AHEAD] * STRIDE;
             for (int r = 0; r < rows; r++)
                 factors[r * 4 + j] = i + j < found ? x[(size_t)r * IN + places[j]] : 0;
         }
@@ -134,11 +140,11 @@ INLINE void FEW($name)(const int rows, const real *x, const $type *w, int column
         for (; c + VL <= columns; c += VL) {
             if (c % STEP($type) == 0)
                 UNROLL for (int j = 0; j < 4; j++) __builtin_prefetch(next[j] + c, 0, 2);
-            add_rows(rows, sum + c, $panel, factors, $load(at[0] + c, VL), $load(at[1] + c, VL),
+            add_rows(rows, sum + c, PANEL, factors, $load(at[0] + c, VL), $load(at[1] + c, VL),
                      $load(at[2] + c, VL), $load(at[3] + c, VL));
         }
         if (TAIL > 0 && c < columns)
-            add_rows(rows, sum + c, $panel, factors, $load(at[0] + c, TAIL), $load(at[1] + c, TAIL),
+            add_rows(rows, sum + c, PANEL, factors, $load(at[0] + c, TAIL), $load(at[1] + c, TAIL),
                      $load(at[2] + c, TAIL), $load(at[3] + c, TAIL));
     }
 }
@@ -146,8 +152,8 @@ INLINE void FEW($name)(const int rows, const real *x, const $type *w, int column
 /* Fetches a line of the rows of a panel that come next: row by row, as they lie in memory. */
 INLINE void FETCH($name)(const $type *panel, const int *places, int line)
 {
-    enum { RUN = ($panel + STEP($type) - 1) / STEP($type) };
-    const $type *row = panel + (size_t)places[DEPTH + line / RUN] * $stride;
+    enum { PANEL = $panel, STRIDE = $stride, RUN = (PANEL + STEP($type) - 1) / STEP($type) };
+    const $type *row = panel + (size_t)places[DEPTH + line / RUN] * STRIDE;
     __builtin_prefetch(row + line % RUN * STEP($type), 0, 2);
 }
 
@@ -158,12 +164,12 @@ INLINE void TILE($name)(const int height, const int is_first, const int copies, 
                         const real *x, const $type *w, const int *places, real *part, real *sum,
                         const $type *panel, int line, int end)
 {
-    enum { VECTORS = TILE_BLOCKS * BV };
+    enum { STRIDE = $stride, VECTORS = TILE_BLOCKS * BV };
     Vec tile[TILE_VECTORS];
     UNROLL for (int i = 0; i < height * VECTORS; i++) tile[i] = load(sum + i * VL);
     ROLL for (int k = 0; k < count; k++, x++, part += TILE_COLUMNS)
     {
-        const $type *from = w + (size_t)places[k] * $stride;
+        const $type *from = w + (size_t)places[k] * STRIDE;
         Vec factors[TILE_VECTORS];
         __asm__("" : "+r"(x)); /* else gcc would hand numbers of x on through the stack */
         if (line < end) FETCH($name)(panel, places, line++);
@@ -189,12 +195,15 @@ INLINE void MANY($name)(const int height, const int parts, const real *x, int ro
 {
     enum {
         IN = $in,
-        RUN = ($panel + STEP($type) - 1) / STEP($type),
-        TILES = ($panel + TILE_COLUMNS - 1) / TILE_COLUMNS,
+        ROWS = $rows,
+        PANEL = $panel,
+        STRIDE = $stride,
+        RUN = (PANEL + STEP($type) - 1) / STEP($type),
+        TILES = (PANEL + TILE_COLUMNS - 1) / TILE_COLUMNS,
         EACH = (DEPTH + TILES - 1) / TILES
     };
-    const int share = parts > 1 ? DEPTH : 2 * DEPTH, is_padded = $stride % TILE_COLUMNS == 0;
-    real part[DEPTH * TILE_COLUMNS], taken[($rows + TILE_PIXELS) * DEPTH];
+    const int share = parts > 1 ? DEPTH : 2 * DEPTH, is_padded = STRIDE % TILE_COLUMNS == 0;
+    real part[DEPTH * TILE_COLUMNS], taken[(ROWS + TILE_PIXELS) * DEPTH];
     memset(taken, 0, sizeof taken);
     for (int i = 0; i < found; i += DEPTH, places += DEPTH) {
         const int count = found - i < DEPTH ? found - i : DEPTH;
@@ -206,48 +215,53 @@ INLINE void MANY($name)(const int height, const int parts, const real *x, int ro
             const int is_whole = is_padded || (t + 1) * TILE_COLUMNS <= columns;
             int line = t * EACH * RUN;
             if (!is_whole)
-                copy_places(part, (const real *)from, $stride, count, places,
+                copy_places(part, (const real *)from, STRIDE, count, places,
                             columns - t * TILE_COLUMNS);
-            if (is_whole) TILE($name)
-            (height, 1, parts > 1, count, taken, from, places, part, to, w, line, end);
-            for (int p = is_whole; p < parts; p++) TILE($name)
-            (height, 0, parts > 1, count, taken + p * height * DEPTH, from, places, part,
-             to + p * height * TILE_COLUMNS, w, line + p * share, end);
+            if (is_whole)
+                TILE($name)(height, 1, parts > 1, count, taken, from, places, part, to, w, line,
+                            end);
+            for (int p = is_whole; p < parts; p++)
+                TILE($name)(height, 0, parts > 1, count, taken + p * height * DEPTH, from, places,
+                            part, to + p * height * TILE_COLUMNS, w, line + p * share, end);
             to += parts * height * TILE_COLUMNS;
         }
     }
 }
 
-/* The sums of $rows rows and $panel columns at most. */
+/* The sums of ROWS rows and PANEL columns at most. */
 KERNEL($name)
 {
     enum {
         IN = $in,
         OUT = $out,
+        PIXELS = $pixels,
+        ROWS = $rows,
+        PANEL = $panel,
+        STRIDE = $stride,
         CHUNKS = $chunks,
-        PANELS = (OUT + $panel - 1) / $panel,
+        PANELS = (OUT + PANEL - 1) / PANEL,
         LENGTH = (IN + CHUNKS - 1) / CHUNKS,
-        PARTS = ($rows + TILE_PIXELS - 1) / TILE_PIXELS,
-        HEIGHT = ($rows + PARTS - 1) / PARTS
+        PARTS = (ROWS + TILE_PIXELS - 1) / TILE_PIXELS,
+        HEIGHT = (ROWS + PARTS - 1) / PARTS
     };
-    const int all = call->n * $pixels, blocks = (all + $rows - 1) / $rows;
-    const int first = task % blocks * $rows, rows = all - first < $rows ? all - first : $rows;
-    const int c0 = task / blocks % PANELS * $panel, chunk = task / blocks / PANELS;
-    const int columns = OUT - c0 < $panel ? OUT - c0 : $panel;
+    const int all = call->n * PIXELS, blocks = (all + ROWS - 1) / ROWS;
+    const int first = task % blocks * ROWS, rows = all - first < ROWS ? all - first : ROWS;
+    const int c0 = task / blocks % PANELS * PANEL, chunk = task / blocks / PANELS;
+    const int columns = OUT - c0 < PANEL ? OUT - c0 : PANEL;
     const int end = (chunk + 1) * LENGTH < IN ? (chunk + 1) * LENGTH : IN;
     const real *x = (const real *)call->in[0] + (size_t)first * IN, *bias = $bias;
     const $type *w = (const $type *)call->in[1] + c0;
     real *sum = rt_scratch(call->run), *y = call->out[CHUNKS > 1];
-    const int few = rows <= 2, row = few ? $panel : TILE_COLUMNS;
+    const int few = rows <= 2, row = few ? PANEL : TILE_COLUMNS;
     const int column = few ? TILE_COLUMNS : HEIGHT * PARTS * TILE_COLUMNS;
     int places[MOST_PLACES + 2 * DEPTH];
     memset(sum, 0,
-           (few ? 2 * $panel : (PANELS > 1 ? $panel : (OUT + 31) / 32 * 32) * HEIGHT * PARTS) *
+           (few ? 2 * PANEL : (PANELS > 1 ? PANEL : (OUT + 31) / 32 * 32) * HEIGHT * PARTS) *
                sizeof(real));
     for (int k = chunk * LENGTH; k < end; k += MOST_PLACES) {
         const int count = end - k < MOST_PLACES ? end - k : MOST_PLACES;
         const int found = collect(x + k, rows, IN, count, places);
-        const $type *from = w + (size_t)k * $stride;
+        const $type *from = w + (size_t)k * STRIDE;
         if (rows == 1)
             FEW($name)(1, x + k, from, columns, found, places, sum);
         else if (few)

@@ -42,11 +42,12 @@ INLINE real add_lanes(Vec v)
 }
 
 //% dense_dx
-/* dx = dy W'. A task is $rows columns of dx; tiles that reach over the edge repeat its last row. */
+/* dx = dy W'. A task is COLUMNS columns of dx; tiles over the edge repeat its last row. */
 KERNEL($name)
 {
-    enum { IN = $in, OUT = $out };
-    const int rows = call->n * $pixels, i0 = task * $rows, i1 = i0 + $rows < IN ? i0 + $rows : IN;
+    enum { IN = $in, OUT = $out, PIXELS = $pixels, COLUMNS = $rows };
+    const int rows = call->n * PIXELS, i0 = task * COLUMNS;
+    const int i1 = i0 + COLUMNS < IN ? i0 + COLUMNS : IN;
     const real *dy = call->in[0], *w = call->in[1];
     real *dx = call->out[0];
     for (int i = i0; i < i1; i += DOT_COLUMNS)

@@ -85,8 +85,7 @@ INLINE void zero_halo(real *plane, int first, int last, int height, int width, i
 //% file_macros
 /* SHAPE(X, …) names the numbers of a tensor: XH x XW pixels of XC channels, XV of them in a
  * pixel's lanes, in XB planes of XHP x XWP pixels with a halo of zeros above (XT) and to the left
- * (XL).
- * XROW, XPLANE and XSIZE count the numbers in a row, a plane and a picture. AT is a pixel's
+ * (XL). XROW, XPLANE and XSIZE count the numbers in a row, a plane and a picture. AT is a pixel's
  * place. */
 #define SHAPE_(X, h, w, c, v, t, l, hp, wp, b, size)                                               \
     enum {                                                                                         \

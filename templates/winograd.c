@@ -325,31 +325,8 @@ KERNEL($name)
     SHAPE(X, $X);
     SHAPE(Y, $Y);
     static const int sums[] = {$sums}, padding[] = {$padding}, block[] = {$block};
-    const Conv c = {.height = sums[0],
-                    .width = sums[1],
-                    .pooled = 1 + $pooled,
-                    .x_planes = XB,
-                    .x_picture = XSIZE,
-                    .x_plane = XPLANE,
-                    .x_row = XROW,
-                    .y_planes = YB,
-                    .y_picture = YSIZE,
-                    .y_plane = YPLANE,
-                    .y_row = YROW,
-                    .y_channels = YC,
-                    .y_height = YH,
-                    .y_width = YW,
-                    .top = YT,
-                    .left = YL,
-                    .padded_height = YHP,
-                    .padded_width = YWP,
-                    .pictures = block[0],
-                    .rows = block[1],
-                    .columns = block[2],
-                    .groups = $groups,
-                    .planes = $planes,
-                    .kernel = {$kernel},
-                    .turned = $turned};
+    const Conv c = {CONV(sums, block), .pooled = $pooled, .groups = $groups, .planes = $planes,
+                    .kernel = {$kernel}, .turned = $turned};
     winograd(&c, call, task, AT(X, (const real *)call->in[0], 0, 0, -padding[0], -padding[1]),
              $bias, NAME($output));
 }

@@ -198,19 +198,9 @@ KERNEL($name)
     static const int sums[] = {$sums}, padding[] = {$padding}, block[] = {$block};
     enum { X_PLANES = $x_planes, Y_PLANES = $y_planes, SIDES = CEIL_DIV(YB, Y_PLANES) };
     const int c0 = task / SIDES * X_PLANES, k0 = task % SIDES * Y_PLANES;
-    const Conv c = {.height = sums[0],
-                    .width = sums[1],
-                    .x_picture = XSIZE,
-                    .x_plane = XPLANE,
-                    .x_row = XROW,
-                    .y_picture = YSIZE,
-                    .y_plane = YPLANE,
-                    .y_row = YROW,
-                    .x_planes = XB - c0 < X_PLANES ? XB - c0 : X_PLANES,
-                    .y_planes = YB - k0 < Y_PLANES ? YB - k0 : Y_PLANES,
-                    .pictures = block[0],
-                    .rows = block[1],
-                    .columns = block[2]};
+    Conv c = {CONV(sums, block)};
+    c.x_planes = XB - c0 < X_PLANES ? XB - c0 : X_PLANES;
+    c.y_planes = YB - k0 < Y_PLANES ? YB - k0 : Y_PLANES;
     const size_t tiles = (size_t)block[0] * block[1] * block[2] * RT_LANES;
     const size_t width = (size_t)c.y_planes * RT_LANES, step = c.x_planes * RT_LANES * width;
     real *v = rt_scratch(call->run), *d = v + FREQUENCIES * (c.x_planes * tiles + LINE);

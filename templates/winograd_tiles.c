@@ -181,6 +181,14 @@ typedef struct {
     int planes, kernel[2], turned;
 } Conv;
 
+/* The members that follow from SHAPE(X, …) and SHAPE(Y, …), and from two tables. */
+#define CONV(sums, block)                                                                          \
+    .height = sums[0], .width = sums[1], .pictures = block[0], .rows = block[1],                   \
+    .columns = block[2], .x_planes = XB, .x_picture = XSIZE, .x_plane = XPLANE, .x_row = XROW,     \
+    .y_planes = YB, .y_picture = YSIZE, .y_plane = YPLANE, .y_row = YROW, .y_channels = YC,        \
+    .y_height = YH, .y_width = YW, .top = YT, .left = YL, .padded_height = YHP,                    \
+    .padded_width = YWP
+
 typedef struct {
     Tiles tiles;
     int n, row, column; /* of its first tile */

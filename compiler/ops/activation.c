@@ -217,9 +217,9 @@ static Tensor *build_relu(Graph *g, Layer *layer, Tensor *x)
 static const char *relu_arguments(const Node *n)
 {
     const Value *limit = attr(n, "max_value");
-    return format("%s, (real)%.17g, (real)%.17g",
-                  limit->is_null ? "REAL_MAX" : format("(real)%.17g", limit->f[0]),
-                  attr_float(n, "negative_slope"), attr_float(n, "threshold"));
+    const char *slope = real_text(attr_float(n, "negative_slope"));
+    return format("%s, %s, %s", limit->is_null ? "REAL_MAX" : real_text(limit->f[0]), slope,
+                  real_text(attr_float(n, "threshold")));
 }
 
 static void grad_relu(Graph *g, Node *n)

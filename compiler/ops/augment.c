@@ -28,7 +28,7 @@ static void emit_augment(Emit *e, const Node *n, const char *section, const char
 
 static void set_range(Emit *e, const char *placeholder, const double range[2])
 {
-    set(e, placeholder, "(real)%.17g, (real)%.17g", range[0], range[1]);
+    set(e, placeholder, "%s, %s", real_text(range[0]), real_text(range[1]));
 }
 
 /* ---- RandomFlip ------------------------------------------------------------------------------ */
@@ -85,7 +85,7 @@ static void emit_affine(Emit *e, const Node *n, const char *map, const Value *fi
                                     : strcmp(fill, "wrap") == 0     ? "WRAP"
                                                                     : "NEAREST");
     set(e, "$bilinear", "%d", strcmp(attr_text(n, "interpolation"), "bilinear") == 0);
-    set(e, "$fill_value", "(real)%.17g", attr_float(n, "fill_value"));
+    set(e, "$fill_value", "%s", real_text(attr_float(n, "fill_value")));
     emit_augment(e, n, "affine", band_tasks(n->out[0]));
 }
 

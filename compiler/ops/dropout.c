@@ -30,8 +30,8 @@ static void emit_dropout(Emit *e, const Node *n)
     set_shape(e, "$X", n->in[0]);
     set_shape(e, "$Y", n->out[0]);
     set(e, "$stream", "%d", n->layer->index);
-    set(e, "$rate", "(real)%.17g", rate);
-    set(e, "$scale", "(real)%.17g", rate < 1 ? 1 / (1 - rate) : 0);
+    set(e, "$rate", "%s", real_text(rate));
+    set(e, "$scale", "%s", real_text(rate < 1 ? 1 / (1 - rate) : 0));
     emit_kernel(e, n, "dropout", shape_name("dropout", n->out[0]), plane_tasks(n->out[0]));
 }
 

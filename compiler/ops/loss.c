@@ -110,7 +110,7 @@ static const char *row_arguments(const Node *n)
     if (has_attr(n->op, "from_logits"))
         arguments = format("%s, %d", arguments, (int)attr_int(n, "from_logits"));
     if (has_attr(n->op, "label_smoothing"))
-        arguments = format("%s, (real)%.17g", arguments, attr_float(n, "label_smoothing"));
+        arguments = format("%s, %s", arguments, real_text(attr_float(n, "label_smoothing")));
     return arguments;
 }
 

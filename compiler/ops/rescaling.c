@@ -30,9 +30,9 @@ static bool simplify_rescaling(Graph *g, Node *n)
 static void emit_rescaling(Emit *e, const Node *n)
 {
     const double offset = attr_float(n, "offset");
-    const char *scaled = format("v * (real)%.17g", attr_float(n, "scale"));
+    const char *scaled = format("v * %s", real_text(attr_float(n, "scale")));
     emit_map(e, n, "rescaling",
-             offset == 0 ? scaled : format("%s + (real)%.17g", scaled, offset));
+             offset == 0 ? scaled : format("%s + %s", scaled, real_text(offset)));
 }
 
 const Op op_rescaling = {
@@ -118,8 +118,8 @@ static void grad_preprocess(Graph *g, Node *n)
 
 static void set_numbers(Emit *e, const char *placeholder, const double numbers[3])
 {
-    set(e, placeholder, "(real)%.17g, (real)%.17g, (real)%.17g", numbers[0], numbers[1],
-        numbers[2]);
+    set(e, placeholder, "%s, %s, %s", real_text(numbers[0]), real_text(numbers[1]),
+        real_text(numbers[2]));
 }
 
 /* Reversing three channels is its own inverse, so that the gradient is the same loop: without the
@@ -129,7 +129,7 @@ static void emit_channels(Emit *e, const Node *n, const Mode *mode, const double
     set_shape(e, "$X", n->in[0]);
     set_shape(e, "$Y", n->out[0]);
     set(e, "$reverse", "%d", mode->reverse);
-    set(e, "$divisor", "(real)%.17g", mode->divisor);
+    set(e, "$divisor", "%s", real_text(mode->divisor));
     set_numbers(e, "$means", mean);
     set_numbers(e, "$deviations", mode->deviation);
     emit_kernel(e, n, "preprocess", shape_name(n->op->name, n->out[0]), band_tasks(n->out[0]));

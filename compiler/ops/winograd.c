@@ -256,7 +256,7 @@ void emit_winograd(Emit *e, const Node *n, const Axis *h, const Axis *w)
         unpacked ? (long long)kernel[3] : 0);
     set(e, "$turned", "%d", n->variant & TURNED);
     set(e, "$bias", n->in_count > 2 ? "call->in[2]" : "NULL");
-    set(e, "$pooled", "%d", n->pooled);
+    set(e, "$pooled", "%d", 1 + n->pooled);
     set(e, "$output", "%s", output);
     const char *blocks = b.pictures > 1 ? format("(n + %lld) / %lld", (long long)b.pictures - 1,
                                                  (long long)b.pictures)
