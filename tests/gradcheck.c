@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ground.h"
+#include "random.h"
 #include "session.h"
 
 extern const RtModel MODEL;
@@ -45,17 +46,6 @@ static real *start_of(const Check *c, int index)
     return at;
 }
 
-/* Numbers in [-1, 1), the same on every run. */
-static void fill_random(real *values, int count, uint32_t purpose)
-{
-    const RtRun run = {.seed = SEED};
-    uint32_t words[4];
-    for (int i = 0; i < count; i++) {
-        if (i % 4 == 0) rt_random4(&run, purpose, 0, (uint32_t)(i / 4), words);
-        values[i] = 2 * rt_unit(words[i % 4]) - 1;
-    }
-}
-
 /* Biases start at 0, where many gradients are special: every weight is moved off its start. */
 static void choose_weights(Check *c)
 {
@@ -63,7 +53,7 @@ static void choose_weights(Check *c)
         const int count = weight_count(&MODEL.weights[i]);
         real *values = start_of(c, i), *noise = rt_alloc((size_t)count, sizeof *noise);
         rt_initialize(&MODEL.weights[i], SEED, values);
-        fill_random(noise, count, (uint32_t)(100 + i));
+        fill_random(noise, (size_t)count, SEED, (uint32_t)(100 + i));
         for (int k = 0; k < count; k++) values[k] += noise[k] / 10;
         free(noise);
     }
@@ -74,7 +64,7 @@ static void choose_labels(Check *c, int batch)
 {
     const int classes = MODEL.output_dims[MODEL.output_rank - 1];
     const int count = batch * MODEL.output_size;
-    fill_random(c->y, count, 2);
+    fill_random(c->y, (size_t)count, SEED, 2);
     if (c->phase->loss == RT_MEAN_SQUARED_ERROR) return;
     for (int i = 0; i < count; i++) c->y[i] = (c->y[i] + (real)1.1) / (real)2.2;
     if (c->phase->loss == RT_SPARSE_CATEGORICAL_CROSSENTROPY)
@@ -172,7 +162,7 @@ static bool check_phase(Check *c, const RtPhase *phase, size_t total)
     c->x = rt_alloc(batch * pixels, sizeof *c->x);
     c->y = rt_alloc(batch * (size_t)MODEL.output_size, sizeof *c->y);
     c->out = rt_alloc(batch * (size_t)MODEL.output_size, sizeof *c->out);
-    fill_random(c->x, (int)(batch * pixels), 1);
+    fill_random(c->x, (size_t)(batch * pixels), SEED, 1);
     choose_labels(c, phase->batch);
     for (c->n = phase->batch; c->n > 0 && c->n >= phase->batch - 1; c->n--)
         ok = check_step(c, total) && ok;

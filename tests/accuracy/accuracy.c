@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../random.h"
 #include "ground.h"
 #include "session.h"
 #include "reference.h"
@@ -31,17 +32,6 @@ static size_t count_of(int rank, const int *dims)
     size_t count = 1;
     for (int i = 0; i < rank; i++) count *= (size_t)dims[i];
     return count;
-}
-
-/* Numbers in [-1, 1), the same on every run. */
-static void fill_random(float *values, size_t count, uint32_t purpose)
-{
-    const RtRun run = {.seed = SEED};
-    uint32_t words[4];
-    for (size_t i = 0; i < count; i++) {
-        if (i % 4 == 0) rt_random4(&run, purpose, 0, (uint32_t)(i / 4), words);
-        values[i] = 2 * rt_unit(words[i % 4]) - 1;
-    }
 }
 
 /* ---- A model and what it should give --------------------------------------------------------- */
@@ -261,7 +251,7 @@ static bool check_gradients(Test *t, double limit)
 static void choose_input(Test *t, bool is_signed)
 {
     const size_t channels = (size_t)MODEL.channels, count = (size_t)t->most * input_size();
-    fill_random(t->x, count, 1);
+    fill_random(t->x, count, SEED, 1);
     for (size_t i = 0; i < count; i++)
         if (input_size() == 1)
             t->x[i] = fabsf(t->x[i]);
@@ -277,7 +267,7 @@ static void open_test(Test *t)
     rt_run_open(&t->run, &MODEL, MOST_THREADS);
     for (int i = 0; i < MODEL.weight_count; i++) {
         t->weights[i] = rt_alloc(weight_size(i), sizeof(float));
-        fill_random(t->weights[i], weight_size(i), (uint32_t)(100 + i));
+        fill_random(t->weights[i], weight_size(i), SEED, (uint32_t)(100 + i));
     }
     find_steps(t);
     t->x = rt_alloc((size_t)t->most * input_size(), sizeof *t->x);
@@ -288,7 +278,7 @@ static void open_test(Test *t)
     t->values[0] = rt_alloc((size_t)t->most * input_size(), sizeof **t->values);
     for (int i = 0; i < t->count; i++)
         t->values[i + 1] = rt_alloc((size_t)t->most * t->steps[i].out_size, sizeof **t->values);
-    fill_random(t->target, (size_t)t->most * (size_t)MODEL.output_size, 2);
+    fill_random(t->target, (size_t)t->most * (size_t)MODEL.output_size, SEED, 2);
 }
 
 static void close_test(Test *t)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../random.h"
 #include "ground.h"
 #include "session.h"
 #include "weights.h"
@@ -34,17 +35,6 @@ static real *weight_at(const Record *r, int index)
     return (real *)(r->run.arena + MODEL.weights[index].offset);
 }
 
-/* Floats in [-1, 1), the same on every run. */
-static void fill_random(real *values, size_t count, uint32_t purpose)
-{
-    const RtRun run = {.seed = SEED};
-    uint32_t words[4];
-    for (size_t i = 0; i < count; i++) {
-        if (i % 4 == 0) rt_random4(&run, purpose, 0, (uint32_t)(i / 4), words);
-        values[i] = 2 * rt_unit(words[i % 4]) - 1;
-    }
-}
-
 /* Uniform with the deviation that keeps sums near 1; biases too, so that they count. */
 static void choose_weights(const Record *r)
 {
@@ -52,7 +42,7 @@ static void choose_weights(const Record *r)
     for (int i = 0; i < MODEL.weight_count; i++) {
         const RtWeight *w = &MODEL.weights[i];
         const size_t count = rt_weight_count(w);
-        fill_random(weight_at(r, i), count, (uint32_t)(100 + i));
+        fill_random(weight_at(r, i), count, SEED, (uint32_t)(100 + i));
         if (w->rank == 1) continue;
         const float scale = sqrtf(3 / (float)w->fan_in);
         for (size_t k = 0; k < count; k++)
@@ -109,8 +99,8 @@ static void record_all(Record *r)
     r->y = rt_alloc(outputs, sizeof *r->y);
     r->out = rt_alloc(outputs, sizeof *r->out);
     r->numbers = rt_alloc(numbers_of_model(), sizeof *r->numbers);
-    fill_random(r->x, pixels, 1);
-    fill_random(r->y, outputs, 2);
+    fill_random(r->x, pixels, SEED, 1);
+    fill_random(r->y, outputs, SEED, 2);
     for (size_t i = 0; i < pixels && !r->is_signed; i++) r->x[i] = r->x[i] < 0 ? 0 : r->x[i];
     for (size_t i = 0; i < outputs; i++) r->y[i] *= 4096;
     record_outputs(r);
