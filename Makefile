@@ -5,7 +5,7 @@
 #   check-asan  the tests under sanitizers  fuzz     each fuzzer for FUZZ_SECONDS (60)
 #   bench     timings beside its peers      golden   record the goldens from Keras anew
 #   nightly   a thousand kills of a training
-#   format    clang-format                  install  PREFIX=/usr/local DESTDIR=
+#   install   PREFIX=/usr/local DESTDIR=    uninstall
 
 PREFIX ?= /usr/local
 VERSION := 0.1.0
