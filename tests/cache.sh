@@ -1,31 +1,12 @@
 #!/bin/sh
 # The feature cache: the same bits with it as without, on any number of threads; nothing computed
 # twice; no stale feature whatever changes.
-# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/programs.sh.
-# shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions that are called by name
+# Environment: as suite.sh says.
+# shellcheck disable=SC2086,SC2317,SC2016,SC2015,SC2034 # lists of options; functions that are called by name
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/cache"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/cache
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
-cc="${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O2} -Wall -Wextra -Werror"
-failed=0
-rm -rf "${work:?}"/*
-cd "$work" || exit 1
+suite=cache
+. "$(dirname "$0")/suite.sh"
 export COLUMNS=80 TLC_CACHE="$work/kept"
-
-fail() { echo "FAIL cache/$1: $2" && failed=1; }
-
-# check NAME CONDITION: a condition in words of the shell holds.
-check() {
-    if eval "$2" >log 2>&1; then
-        echo "ok cache/$1"
-    else
-        fail "$1" "not true: $2: $(head -c 300 log | tr '\n' ' ')"
-    fi
-}
 
 # ---- Programs, pictures --------------------------------------------------------------------------
 
@@ -50,23 +31,8 @@ END
 
 # build NAME [MODEL]: MODEL.json to a program, under sanitizers too.
 build() {
-    "$build/tlc" "${2:-$1}.json" -o "$1.c" 2>log &&
-        $cc -I"$root/runtime" "$1.c" "$build/libtlcrt.a" $libs -o "$1" 2>>log ||
+    "$build/tlc" "${2:-$1}.json" -o "$1.c" 2>log && compile_c "$1" "$1.c" 2>>log ||
         fail "build_$1" "$(head -n 3 log)"
-}
-
-draw_pictures() {
-    awk 'BEGIN {
-        for (n = 0; n < 60; n++) {
-            for (i = 0; i < 64; i++) {
-                y = int(i / 8); x = i % 8
-                dark = n % 3 == 0 ? y > 3 : n % 3 == 1 ? x > 3 : (x + y) % 2
-                seed = (seed * 1103 + 12345) % 65536
-                printf "%d,", 10 * dark + seed % 6
-            }
-            print n % 3
-        }
-    }' | ./digits "$1"
 }
 
 cat >arrays.c <<'END'
@@ -101,8 +67,8 @@ sed -e 's/{"type": "Conv2D", "filters": 8.*/{"type": "Flatten"},/' \
     sed 's/{"type": "Flatten"},/&{"type": "Dense", "units": 333, "activation": "relu", "name": "fc"},/' \
         >deep.json
 for name in plain flips variants half deep; do build $name; done
-$cc "$root/tools/digits.c" -ljpeg -o digits && draw_pictures data || fail pictures "digits"
-$cc -I"$root/runtime" arrays.c "$build/libtlcrt.a" $libs -o arrays && ./arrays || fail arrays "npz"
+draw_pictures 60 || fail pictures "digits"
+compile_c arrays arrays.c && ./arrays || fail arrays "npz"
 
 # train PROGRAM MODE [OPTION…]: leaves `out`, `err`, and in $bits the checksum of all weights and of
 # the history, in which validation shows.
@@ -218,8 +184,7 @@ for level in generic avx2 avx512; do
     same level_$level plain
     unset TLC_LEVEL
 done
-"$build/tlc" plain.json --precision medium -o medium.c 2>log && $cc -I"$root/runtime" medium.c \
-    "$build/libtlcrt.a" $libs -o medium
+"$build/tlc" plain.json --precision medium -o medium.c 2>log && compile_c medium medium.c
 same other_precision medium
 
 # ---- Damage, and two at once ---------------------------------------------------------------------
@@ -285,5 +250,5 @@ build ondisk
 rm -rf run kept
 check default_place 'env -u TLC_CACHE ./ondisk train --data data --quiet &&
     ls runs/ondisk/cache/*/about.txt'
-check wrong_mode '! ./plain train --data data --cache sometimes && grep -q "must be auto, off" log'
+check wrong_mode '! ./plain train --data data --cache sometimes 2>err && grep -q "must be auto, off" err'
 exit $failed

@@ -1,35 +1,15 @@
 #!/bin/sh
 # What tlc emits: the same bytes each time, clean under both compilers, quick to compile, with the
 # names and headers it may have; the plans and the memory that a program really takes.
-# Environment: BUILD, CC, RT_LIBS. TEST_CFLAGS with sanitizers leaves out what they would change:
+# Environment: as suite.sh says. TEST_CFLAGS with sanitizers leaves out what they would change:
 # times, sizes, and the compilers' warnings, which the plain run has seen.
 # shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions and text for eval
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
+suite=emitted
+. "$(dirname "$0")/suite.sh"
 cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/emitted"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/emitted
 tlc=$build/tlc
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
 strict="-std=gnu11 -O2 -Wall -Wextra -Werror -I$root/runtime"
-failed=0
-rm -rf "${work:?}"/*
-
-report() { # NAME STATUS WHY
-    if [ "$2" -eq 0 ]; then
-        echo "ok emitted/$1"
-    else
-        echo "FAIL emitted/$1: $3"
-        failed=1
-    fi
-}
-
-# check NAME CONDITION: a condition in words of the shell.
-check() {
-    eval "$2" >"$work/log" 2>&1
-    report "$1" $? "not true: $(printf '%s: ' "$2" | cat - "$work/log" | tr '\n' ' ' | head -c 400)"
-}
 
 is_plain() { case ${TEST_CFLAGS:-} in *sanitize*) false ;; esac; }
 
@@ -37,16 +17,15 @@ is_plain() { case ${TEST_CFLAGS:-} in *sanitize*) false ;; esac; }
 
 # emit NAME MODEL [OPTION]: twice, from another folder the second time.
 emit() {
-    "$tlc" "$2" ${3:-} -o "$work/$1.c" 2>"$work/log" &&
-        (cd / && "$tlc" "$2" ${3:-} -o - 2>/dev/null) >"$work/again"
-    report "$1/compiles" $? "$(head -n 1 "$work/log")"
+    check "$1/compiles" "$tlc $2 ${3:-} -o $work/$1.c &&
+        (cd / && $tlc $2 ${3:-} -o - 2>/dev/null) >$work/again"
     check "$1/same_bytes" "cmp $work/$1.c $work/again"
     check "$1/includes" "! grep '^#include' $work/$1.c |
         grep -vE '^#include (\"rt.h\"|<math.h>|<string.h>|THIS_FILE)\$'"
 }
 
-# compile NAME: with both compilers.
-compile() {
+# compile_twice NAME: with both compilers.
+compile_twice() {
     for cc in gcc clang-14; do
         command -v $cc >/dev/null || { echo "skip emitted/$1/$cc: not installed" && continue; }
         check "$1/$cc" "$work/measure $work/$1.$cc $cc $strict -c $work/$1.c -o $work/$1.$cc.o"
@@ -81,7 +60,7 @@ for precision in high medium; do
 done
 check cnn/has_no_tiles "! grep '^#define LEVEL 4' $work/cnn.c"
 if is_plain; then
-    for file in "$work"/*.c; do compile "$(basename "$file" .c)"; done
+    for file in "$work"/*.c; do compile_twice "$(basename "$file" .c)"; done
     check_cost classify
 else
     echo "skip emitted/compilers: sanitizers"
@@ -111,6 +90,7 @@ check step_is_cut "body above_train_head | grep -q forward_head && body train_he
 check kept_step_has_no_base '! kept_step | grep -E "block[1-5]|conv2d|winograd|pool|gemm"'
 check kept_step_trains 'kept_step | grep -q slot_head_fc_kernel_velocity'
 check kept_features_have_no_gradient '! body below_train_head | grep -E "d_|slot_|update"'
+check official_layers_once "test $(grep -c '^    \"predictions\",' "$work/pets.c") = 1"
 check augmented_features_are_random "grep -A 12 '^static const RtCut cut_train_head' $work/pets.c | grep -q 'random = 1'"
 check validation_features_are_not "grep -A 12 '^static const RtCut cut_evaluate_head' $work/pets.c | grep -q 'random = 0'"
 check backward_ends_at_the_boundary '! body backward_head | grep -E "conv2d|pool|block"'

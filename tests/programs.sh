@@ -1,33 +1,12 @@
 #!/bin/sh
 # A generated program from end to end, on pictures made here: every command, what it leaves on disk,
 # its exit codes and messages, the same bits for any number of threads.
-# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
+# Environment: as suite.sh says.
 # shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions that are called by name
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/programs"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/programs
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
-cc="${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O2} -Wall -Wextra -Werror"
-failed=0
-rm -rf "${work:?}"/*
-cd "$work" || exit 1
+suite=programs
+. "$(dirname "$0")/suite.sh"
 export KERAS_HOME="$work/keras" COLUMNS=80
-
-fail() { echo "FAIL programs/$1: $2" && failed=1; }
-
-# ok NAME COMMAND…: the command succeeds. Its output is in `out`, its messages in `err`.
-ok() {
-    name=$1
-    shift
-    if "$@" >out 2>err; then
-        echo "ok programs/$name"
-    else
-        fail "$name" "exit $?: $(tail -n 3 err | tr '\n' ' ')"
-    fi
-}
 
 # refused NAME CODE TEXT… -- COMMAND…: it exits with the code, and its messages hold each text.
 refused() {
@@ -47,21 +26,6 @@ refused() {
     else
         echo "ok programs/$name"
     fi
-}
-
-# shows NAME FILE TEXT…: the file (out, err or another) holds each text.
-shows() {
-    name=$1 file=$2
-    shift 2
-    for text; do
-        grep -qF -e "$text" "$file" || { fail "$name" "no \"$text\" in $file" && return; }
-    done
-    echo "ok programs/$name"
-}
-
-# check NAME CONDITION: a condition in words of the shell holds.
-check() {
-    if eval "$2" >/dev/null 2>&1; then echo "ok programs/$1"; else fail "$1" "not true: $2"; fi
 }
 
 # ---- Programs, pictures --------------------------------------------------------------------------
@@ -87,27 +51,6 @@ END
 }
 
 hash() { sed -n 's/^ \* Graph \([0-9a-f]*\)\./\1/p' "$1.c"; }
-
-# build NAME: NAME.json to a program.
-build() {
-    "$build/tlc" "$1.json" -o "$1.c" &&
-        $cc -I"$root/runtime" "$1.c" "$build/libtlcrt.a" $libs -o "$1"
-}
-
-# 90 noisy pictures of three classes in turn: ink below, ink to the right, a chessboard.
-draw_pictures() {
-    awk 'BEGIN {
-        for (n = 0; n < 90; n++) {
-            for (i = 0; i < 64; i++) {
-                y = int(i / 8); x = i % 8
-                dark = n % 3 == 0 ? y > 3 : n % 3 == 1 ? x > 3 : (x + y) % 2
-                seed = (seed * 1103 + 12345) % 65536
-                printf "%d,", 10 * dark + seed % 6
-            }
-            print n % 3
-        }
-    }' | "$work/digits" "$work/data"
-}
 
 make_corrupt() {
     cp -r data bad
@@ -140,12 +83,11 @@ cat >frozen.json <<'END'
   {"type": "VGG16", "include_top": false, "last": "block1_pool"},
   {"type": "GlobalAveragePooling2D"}]}
 END
-ok compile_small build small
-ok compile_pair build pair
-ok compile_other build other
-ok compile_huge build huge
-ok compile_frozen build frozen
-ok compile_digits $cc "$root/tools/digits.c" -ljpeg -o digits
+ok compile_small compile small
+ok compile_pair compile pair
+ok compile_other compile other
+ok compile_huge compile huge
+ok compile_frozen compile frozen
 ok compile_is_json $cc is_json.c -lcjson -o is_json
 ok draw_pictures draw_pictures
 ok make_corrupt make_corrupt
@@ -280,8 +222,7 @@ check other_bits '! cmp -s seed/last.safetensors bits/last.safetensors'
 
 # ---- Allocation ----------------------------------------------------------------------------------
 
-ok noalloc_compiles $cc -DNO_MAIN -DMODEL=small_model -I"$root/runtime" small.c "$root/tests/noalloc.c" \
-    "$build/libtlcrt.a" $libs -o small-noalloc
+ok noalloc_compiles compile_c small-noalloc -DNO_MAIN -DMODEL=small_model small.c "$root/tests/noalloc.c"
 ok noalloc ./small-noalloc
 grep -E '^skip ' out
 

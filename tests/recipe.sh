@@ -2,32 +2,12 @@
 # What a phase may ask of its training, end to end: accumulated gradients against the large batch,
 # rates by layer, clipped norms and class weights with the same bits for any number of threads,
 # balanced sampling, metrics in history, bar and evaluation.
-# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
+# Environment: as suite.sh says.
 # shellcheck disable=SC2086 # lists of options
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/recipe"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/recipe
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
-cc="${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O2} -Wall -Wextra -Werror"
-failed=0
-rm -rf "${work:?}"/*
-cd "$work" || exit 1
+suite=recipe
+. "$(dirname "$0")/suite.sh"
 export TLC_POISON=1 ASAN_OPTIONS=detect_leaks=0
-
-# ok NAME COMMAND…
-ok() {
-    name=$1
-    shift
-    if "$@" >out 2>err; then
-        echo "ok recipe/$name"
-    else
-        echo "FAIL recipe/$name: exit $?: $(cat out err | tail -n 3 | tr '\n' ' ')"
-        failed=1
-    fi
-}
 
 # Each phase trains the same network; only what it asks for differs.
 phase() { # NAME BATCH OPTIMIZER FURTHER
@@ -71,10 +51,9 @@ int main(void)
     return 0;
 }
 END
-ok tlc "$build/tlc" model.json -o model.c
-ok cc $cc -I"$root/runtime" model.c "$build/libtlcrt.a" $libs -o model
-ok near $cc -I"$root/runtime" "$root/tests/near.c" "$build/libtlcrt.a" $libs -o near
-ok data $cc -I"$root/runtime" data.c "$build/libtlcrt.a" $libs -o data
+ok compile compile model
+ok near compile_c near "$root/tests/near.c"
+ok data compile_c data data.c
 ok arrays ./data
 
 # train PHASE TRACE OPTIONS…

@@ -1,43 +1,12 @@
 #!/bin/sh
 # report.html and args.json: after a training, after a signal, written anew: a whole page that loads
 # nothing, in which hostile names are only text, with the numbers that `evaluate` prints.
-# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
+# Environment: as suite.sh says.
 # shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions that are called by name
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/report"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/report
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
-cc="${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O2} -Wall -Wextra -Werror"
-failed=0
-rm -rf "${work:?}"/*
-cd "$work" || exit 1
+suite=report
+. "$(dirname "$0")/suite.sh"
 export LC_ALL=C
-
-fail() { echo "FAIL report/$1: $2" && failed=1; }
-
-# ok NAME COMMAND…: the command succeeds. Its output is in `out`, its messages in `err`.
-ok() {
-    name=$1
-    shift
-    if "$@" >out 2>err; then
-        echo "ok report/$name"
-    else
-        fail "$name" "exit $?: $(tail -n 3 out err | tr '\n' ' ')"
-    fi
-}
-
-# shows NAME FILE TEXT…: the file holds each text.
-shows() {
-    name=$1 file=$2
-    shift 2
-    for text; do
-        grep -qF -e "$text" "$file" || { fail "$name" "no \"$text\" in $file" && return; }
-    done
-    echo "ok report/$name"
-}
 
 # ---- Programs, pictures --------------------------------------------------------------------------
 
@@ -57,26 +26,10 @@ model() {
 END
 }
 
-# compile NAME: NAME.json to a program.
-compile() {
-    "$build/tlc" "$1.json" -o "$1.c" &&
-        $cc -I"$root/runtime" "$1.c" "$build/libtlcrt.a" $libs -o "$1"
-}
-
-# 90 noisy pictures of three classes in turn, of which two have names that would be markup.
+# Two of the classes, and the pictures of the third, have names that would be markup.
 hostile='<b>&"x'
-draw_pictures() {
-    awk 'BEGIN {
-        for (n = 0; n < 90; n++) {
-            for (i = 0; i < 64; i++) {
-                y = int(i / 8); x = i % 8
-                dark = n % 3 == 0 ? y > 3 : n % 3 == 1 ? x > 3 : (x + y) % 2
-                seed = (seed * 1103 + 12345) % 65536
-                printf "%d,", 5 * dark + seed % 12
-            }
-            print n % 3
-        }
-    }' | "$work/digits" "$work/data" || return 1
+draw_hostile() {
+    draw_pictures 90 5 12 || return 1
     for side in train validation; do
         mv "data/$side/1" "data/$side/$hostile"
         mv "data/$side/2" "data/$side/'--><script>alert(1)<"
@@ -98,9 +51,8 @@ model small 3
 model many_classes 24
 ok compile_small compile small
 ok compile_many compile many_classes
-ok compile_digits $cc "$root/tools/digits.c" -ljpeg -o digits
 ok compile_page $cc "$root/tests/page.c" -o page
-ok draw_pictures draw_pictures
+ok draw_pictures draw_hostile
 ok make_many make_many
 
 # ---- After a training ----------------------------------------------------------------------------

@@ -1,29 +1,12 @@
 #!/bin/sh
 # Choices among algorithms: that the file and the plan tell them, tables of measured choices, `tlc tune`
 # on a small model, and that direct sums and Winograd's train alike.
-# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
+# Environment: as suite.sh says.
 # shellcheck disable=SC2086,SC2317,SC2016 # lists of options; functions and text for eval
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/tuned"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/tuned
+suite=tuned
+. "$(dirname "$0")/suite.sh"
 tlc=$build/tlc
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
-failed=0
-rm -rf "${work:?}"/*
-cd "$work" || exit 1
-
-# check NAME CONDITION: a condition in words of the shell.
-check() {
-    if eval "$2" >log 2>&1; then
-        echo "ok tuned/$1"
-    else
-        echo "FAIL tuned/$1: not true: $2: $(tr '\n' ' ' <log | head -c 400)"
-        failed=1
-    fi
-}
 
 cat >tiny.json <<'END'
 {"name": "tiny", "input": {"shape": [13, 18, 3]}, "layers": [
@@ -80,15 +63,11 @@ check note_of_precision \
 
 # ---- Direct sums and Winograd's --------------------------------------------------------------------
 
-awk 'BEGIN { for (n = 0; n < 30; n++) {
-    for (i = 0; i < 64; i++) printf "%d,", (i * (n % 3 + 1) + n) % 17
-    print n % 3 } }' >pictures
-check digits 'cc -O2 "$root/tools/digits.c" -ljpeg -o digits && ./digits data <pictures'
+check pictures 'draw_pictures 30'
 
 # numbers NAME: the outputs after three steps of training.
 numbers() {
-    ${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O1} -Wall -Wextra -Werror -I"$root/runtime" $1.c \
-        "$build/libtlcrt.a" $libs -o $1 &&
+    compile_c $1 $1.c &&
         ./$1 train --data data/train --steps 3 --quiet --fresh --out $1.run &&
         ./$1 features --weights $1.run/last.safetensors --data data/train -o $1.npy &&
         od -An -v -j128 -tf4 -w4 $1.npy >$1.txt
