@@ -7,7 +7,9 @@
 #define $rate run->learning_rate
 #define $penalty (real)0.01, (real)0.02
 #define $steps 2
-#define $sum slot[3] + from
+#define $sum slot[3] + from + i
+#define $sums slot[3] + from
+#define $mean sgd_head
 #define $clip (real)0.5
 #define $scale NAME(norm_scale)(slot[3], (real)1)
 #define $weight_decay (real)0.004
@@ -105,19 +107,13 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
                           size_t count)
 {
     const real rate = $rate, momentum = $momentum;
-    real *const sum = $sum;
-    if ($steps > 1 && (run->step + 1) % $steps != 0) {
-        NAME(accumulate)(w + from, g, sum, count, $penalty);
-        return;
-    }
     const real scale = $scale;
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i;
         Vec x = load_lanes(at, left);
-        const Vec step = NAME(prepared)(g + i, x, $penalty, $steps > 1 ? sum + i : NULL, $steps,
-                                        $clip, scale, left) *
-                         rate;
+        const Vec step =
+            NAME(prepared)(g + i, x, $penalty, $sum, $steps, $clip, scale, left) * rate;
         x = NAME(decayed)(x, $weight_decay, rate);
         if (momentum != 0) {
             real *m = slot[0] + from + i;
@@ -144,18 +140,12 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
 {
     enum { CENTERED = $centered };
     const real rate = $rate, momentum = $momentum;
-    real *const sum = $sum;
-    if ($steps > 1 && (run->step + 1) % $steps != 0) {
-        NAME(accumulate)(w + from, g, sum, count, $penalty);
-        return;
-    }
     const real scale = $scale;
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i, *square = slot[0] + from + i;
         Vec x = load_lanes(at, left);
-        const Vec gradient = NAME(prepared)(g + i, x, $penalty, $steps > 1 ? sum + i : NULL, $steps,
-                                            $clip, scale, left);
+        const Vec gradient = NAME(prepared)(g + i, x, $penalty, $sum, $steps, $clip, scale, left);
         const Vec velocity = $rho * load_lanes(square, left) + $rest * (gradient * gradient);
         Vec denominator = velocity + $epsilon;
         store_lanes(square, velocity, left);
@@ -183,21 +173,15 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
 INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const slot[], size_t from,
                           size_t count)
 {
-    enum { AMSGRAD = $amsgrad };
-    const real rate = $rate, t = (real)(run->step / $steps + 1);
-    real *const sum = $sum;
-    if ($steps > 1 && (run->step + 1) % $steps != 0) {
-        NAME(accumulate)(w + from, g, sum, count, $penalty);
-        return;
-    }
+    enum { AMSGRAD = $amsgrad, STEPS = $steps };
+    const real rate = $rate, t = (real)(run->step / STEPS + 1);
     const real scale = $scale;
     const real alpha = rate * RM(sqrt)(1 - RM(pow)($beta_2, t)) / (1 - RM(pow)($beta_1, t));
     for (size_t i = 0; i < count; i += VL) {
         const int left = count - i < VL ? (int)(count - i) : VL;
         real *at = w + from + i, *mean = slot[0] + from + i, *square = slot[1] + from + i;
         Vec x = load_lanes(at, left), m = load_lanes(mean, left), v = load_lanes(square, left);
-        const Vec gradient = NAME(prepared)(g + i, x, $penalty, $steps > 1 ? sum + i : NULL, $steps,
-                                            $clip, scale, left);
+        const Vec gradient = NAME(prepared)(g + i, x, $penalty, $sum, STEPS, $clip, scale, left);
         m += (gradient - m) * $rest_1;
         v += (gradient * gradient - v) * $rest_2;
         store_lanes(mean, m, left);
@@ -210,6 +194,20 @@ INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const 
         const Vec step = m * alpha / (NAME(square_root)(v) + $epsilon);
         store_lanes(at, NAME(decayed)(x, $weight_decay, rate) - step, left);
     }
+}
+//% end
+#undef $update
+#define $update sgd_head_each
+
+//% accumulated
+/* Weights change every so many steps, by the mean gradient of these. */
+INLINE void NAME($update)(const RtRun *run, real *w, const real *g, real *const slot[], size_t from,
+                          size_t count)
+{
+    if ((run->step + 1) % $steps == 0)
+        NAME($mean)(run, w, g, slot, from, count);
+    else
+        NAME(accumulate)(w + from, g, $sums, count, $penalty);
 }
 //% end
 

@@ -228,7 +228,7 @@ static double node_number(const Node *n, const char *name)
 
 static void set_number(Emit *e, const Node *n, const char *name)
 {
-    set(e, format("$%s", name), "(real)%.17g", node_number(n, name));
+    set(e, format("$%s", name), "%s", real_text(node_number(n, name)));
 }
 
 static void set_flag(Emit *e, const Node *n, const char *name)
@@ -247,7 +247,7 @@ static const char *set_sgd(Emit *e, const Node *n)
 static const char *set_rmsprop(Emit *e, const Node *n)
 {
     set_number(e, n, "rho");
-    set(e, "$rest", "(real)%.17g", 1 - node_number(n, "rho"));
+    set(e, "$rest", "%s", real_text(1 - node_number(n, "rho")));
     set_number(e, n, "momentum");
     set_number(e, n, "epsilon");
     set_flag(e, n, "centered");
@@ -258,8 +258,8 @@ static const char *set_adam(Emit *e, const Node *n)
 {
     set_number(e, n, "beta_1");
     set_number(e, n, "beta_2");
-    set(e, "$rest_1", "(real)%.17g", 1 - node_number(n, "beta_1"));
-    set(e, "$rest_2", "(real)%.17g", 1 - node_number(n, "beta_2"));
+    set(e, "$rest_1", "%s", real_text(1 - node_number(n, "beta_1")));
+    set(e, "$rest_2", "%s", real_text(1 - node_number(n, "beta_2")));
     set_number(e, n, "epsilon");
     set_flag(e, n, "amsgrad");
     return "adam";
@@ -279,7 +279,7 @@ static const char *function_name(const Node *update, const Phase *phase, Penalty
 
 void set_penalty(Emit *e, const Weight *w)
 {
-    set(e, "$penalty", "(real)%.17g, (real)%.17g", w->penalty.l1, 2 * w->penalty.l2);
+    set(e, "$penalty", "%s, %s", real_text(w->penalty.l1), real_text(2 * w->penalty.l2));
 }
 
 /* What becomes of the gradient first; the slots' order is that of apply. */
@@ -291,12 +291,25 @@ static void set_clipping(Emit *e, const Node *update)
     const int steps = accumulation_steps(phase);
     const int each = phase->optimizer->slots(update->values, names);
     set(e, "$steps", "%d", steps);
-    set(e, "$sum", steps > 1 ? "slot[%d] + from" : "NULL", each);
-    set(e, "$clip", "(real)%.17g", limit(phase, "clipvalue"));
+    set(e, "$sum", steps > 1 ? "slot[%d] + from + i" : "NULL", each);
+    set(e, "$clip", "%s", real_text(limit(phase, "clipvalue")));
     if (norm > 0)
-        set(e, "$scale", "NAME(norm_scale)(slot[%d], (real)%.17g)", each + (steps > 1), norm);
+        set(e, "$scale", "NAME(norm_scale)(slot[%d], %s)", each + (steps > 1), real_text(norm));
     else
         set(e, "$scale", "1");
+}
+
+/* The function `name`, which calls `mean` each time that so many gradients are there. */
+static void need_accumulation(Emit *e, const Node *update, const char *name, const char *mean)
+{
+    const char *names[MAX_SLOTS];
+    const Phase *phase = e->g->phase;
+    set(e, "$update", "%s", name);
+    set(e, "$mean", "%s", mean);
+    set(e, "$steps", "%d", accumulation_steps(phase));
+    set(e, "$sums", "slot[%d] + from", phase->optimizer->slots(update->values, names));
+    set_penalty(e, update->in[0]->weight);
+    need_text(e, name, fill_section(e, "accumulated"));
 }
 
 const char *need_update(Emit *e, const Node *update)
@@ -304,11 +317,13 @@ const char *need_update(Emit *e, const Node *update)
     const Weight *w = update->in[0]->weight;
     const double factor = e->g->phase->rates[w->layer->index];
     const char *name = function_name(update, e->g->phase, w->penalty, factor);
+    const bool accumulates = accumulation_steps(e->g->phase) > 1;
+    const char *function = accumulates ? format("mean_%s", name) : name;
     need_section(e, "lanes");
     need_section(e, "optimizers");
-    set(e, "$update", "%s", name);
-    set(e, "$rate", factor == 1 ? "run->learning_rate" : "run->learning_rate * (real)%.17g",
-        factor);
+    set(e, "$update", "%s", function);
+    set(e, "$rate", factor == 1 ? "run->learning_rate" : "run->learning_rate * %s",
+        real_text(factor));
     set_penalty(e, w);
     set_number(e, update, "weight_decay");
     set_clipping(e, update);
@@ -316,7 +331,8 @@ const char *need_update(Emit *e, const Node *update)
     const char *section = strcmp(kind, "sgd") == 0       ? set_sgd(e, update)
                           : strcmp(kind, "rmsprop") == 0 ? set_rmsprop(e, update)
                                                          : set_adam(e, update);
-    need_text(e, name, fill_section(e, section));
+    need_text(e, function, fill_section(e, section));
+    if (accumulates) need_accumulation(e, update, name, function);
     return name;
 }
 
