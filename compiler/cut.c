@@ -40,10 +40,11 @@ static bool add_operands(Cut *c, const Graph *g, const Node *n)
     return true;
 }
 
-static void add_node_below(Cut *c, const Model *m, const Node *n)
+static void add_node_below(Cut *c, const Graph *g, const Node *n)
 {
-    const Layer *made = find_layer(m, n->out[0]->name); /* one that was fused into n has it so */
-    c->random |= (n->op->flags & OP_RANDOM) != 0;
+    const Layer *made =
+        find_layer(g->model, n->out[0]->name); /* one that was fused into n has it so */
+    c->random |= draws_numbers(g, n);
     if (n->op->macs) c->macs += n->op->macs(n);
     c->layer = made ? made : n->layer;
 }
@@ -72,7 +73,7 @@ static Cut *find_cut(const Graph *g)
         const Node *n = g->nodes[i];
         if (n->in_prepare) continue;
         if (n->in_prefix)
-            add_node_below(c, g->model, n);
+            add_node_below(c, g, n);
         else if (!add_operands(c, g, n))
             return NULL;
     }

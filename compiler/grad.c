@@ -65,7 +65,7 @@ static void leave_tail(Graph *g)
     }
     for (int i = 0; i < g->node_count; i++) {
         Node *n = g->nodes[i];
-        const bool leaves = n->op->flags & OP_RANDOM && !leads[i];
+        const bool leaves = draws_numbers(g, n) && !leads[i];
         set_prefix(n, n->in_prefix && !leaves && !is_above(g, n));
     }
 }

@@ -233,6 +233,11 @@ bool is_trainable(const Graph *g, const Weight *weight)
     return g->kind == PROGRAM_TRAIN && !g->phase->frozen[weight->layer->index];
 }
 
+bool draws_numbers(const Graph *g, const Node *n)
+{
+    return g->kind == PROGRAM_TRAIN && (n->op->flags & OP_RANDOM);
+}
+
 int64_t weight_count(const Weight *w)
 {
     int64_t count = 1;

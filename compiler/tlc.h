@@ -163,7 +163,7 @@ enum {                     /* Op.flags: what passes may ask, so that no pass tes
        OP_IN_PLACE = 4,    /* out[0] may take the memory of in[0] when that dies here */
        OP_VIEW = 8,        /* out[0] is in[0] with another shape: no code */
        OP_NO_GRAD = 16,    /* no gradient passes (augmentation, metrics) */
-       OP_RANDOM = 32,     /* draws numbers, keyed by layer, epoch and picture */
+       OP_RANDOM = 32,     /* while training, draws numbers by layer, epoch and picture */
        OP_TRAIN_ONLY = 64, /* the identity in inference programs */
        OP_UPDATE = 128,    /* writes its weight and slots: in[0], in[2…] */
        OP_PACK = 256,      /* makes another form of a weight */
@@ -230,6 +230,7 @@ void replace_input(Node *n, int operand, Tensor *t);
 void replace_uses(Graph *g, Tensor *from, Tensor *to);   /* everywhere, outputs of the graph too */
 void remove_node(Graph *g, Node *n);                     /* its outputs must have no users */
 void remove_dead(Graph *g);                              /* nodes from which no result comes */
+bool draws_numbers(const Graph *g, const Node *n);       /* random ones, in this program */
 bool is_trainable(const Graph *g, const Weight *weight); /* in this program */
 int64_t weight_count(const Weight *w);                   /* numbers in it */
 int64_t tensor_count(const Tensor *t);                   /* product of all dims */

@@ -175,6 +175,11 @@ changed act '/conv1/s/relu/tanh/'
 same other_graph act
 changed near 's/\[32, 32, 3\]/[32, 32, 3], "interpolation": "nearest"/'
 same other_interpolation near
+sed 's/{"type": "Rescaling"/{"type": "RandomCrop", "height": 28, "width": 30}, &/; s/plain/crop/' plain.json \
+    >crop.json
+build crop
+same cropped crop
+check middle_is_kept_for_validation 'test "$got" = "validation 2 validation 2"'
 changed head 's/"filters": 8/"filters": 6/'
 same other_head head
 check other_head_computes_nothing 'test -z "$got"'
