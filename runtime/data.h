@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "arrays.h"
+#include "files.h"
 
 /* ---- images.c: the only file with the JPEG header; png.c: the only one with png.h ------------ */
 
@@ -45,6 +46,12 @@ void rt_resize(const unsigned char *rows, int h, int w, int channels, int height
 
 /* ---- dataset.c: what there is to learn from -------------------------------------------------- */
 
+/* contents.c: the bytes of a picture. */
+typedef struct {
+    RtHash hash;
+    bool known; /* false: the file cannot be read */
+} RtContent;
+
 typedef struct {
     size_t count;
     char **paths;   /* NULL for arrays */
@@ -56,6 +63,7 @@ typedef struct {
     char **problems; /* loader.c: why a picture cannot be read, "" once the user knows, NULL: it
                       * can be read or is untried; NULL: no loader was opened yet */
     size_t skipped;  /* pictures that could not be read so far (loader.c counts) */
+    RtContent *contents; /* of each picture, once rt_contents has read them */
 } RtData;
 
 /* Folder of class folders (sorted by name in code-point order; nested folders are walked; names
@@ -72,6 +80,10 @@ void rt_data_open_pair(const char *path, const char *validation, double split, u
                        const RtModel *model, RtData **train, RtData **validation_side);
 void rt_data_close(RtData *data);
 bool rt_is_picture_name(const char *name); /* ends in .jpg, .jpeg or .png */
+/* contents.c: of all pictures; they are read the first time. */
+const RtContent *rt_contents(RtData *data);
+RtContent rt_content_now(const RtData *data, size_t sample); /* read again */
+uint64_t rt_file_bytes(const RtData *data);                  /* of all picture files */
 /* ---- labels.c: what the labels are to a loss --------------------------------------------------
  */
 

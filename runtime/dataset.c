@@ -263,6 +263,7 @@ void rt_data_close(RtData *data)
     for (size_t i = 0; data->problems && i < data->count; i++) free(data->problems[i]);
     for (int i = 0; i < data->class_count; i++) free(data->classes[i]);
     free(data->problems);
+    free(data->contents);
     free(data->folder);
     free(data->paths);
     free(data->labels);

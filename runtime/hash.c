@@ -76,12 +76,13 @@ static RtHash as_hash(XXH128_hash_t sum) { return (RtHash){sum.low64, sum.high64
 
 RtHash rt_hash(const void *data, size_t bytes) { return as_hash(XXH3_128bits(data, bytes)); }
 
-static bool hash_open_file(int file, XXH3_state_t *state, char *part)
+static bool hash_open_file(int file, XXH3_state_t *state)
 {
     struct stat status;
+    char part[1 << 16];
     if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return false;
     for (;;) {
-        ssize_t got = read(file, part, PART);
+        ssize_t got = read(file, part, sizeof part);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return got == 0;
         XXH3_128bits_update(state, part, (size_t)got);
@@ -95,10 +96,8 @@ bool rt_hash_file(const char *path, RtHash *hash)
     XXH3_state_t *state = XXH3_createState();
     if (!state) rt_die(RT_NO_ROOM, NULL, "out of memory for a checksum");
     XXH3_128bits_reset(state);
-    char *part = rt_alloc(1, PART);
-    bool whole = hash_open_file(file, state, part);
+    bool whole = hash_open_file(file, state);
     *hash = as_hash(XXH3_128bits_digest(state));
-    free(part);
     XXH3_freeState(state);
     close(file);
     return whole;

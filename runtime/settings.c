@@ -69,7 +69,7 @@ static void add_array(RtChecksum *hash, const RtArray *array)
     rt_checksum_add(hash, array->data, (size_t)rt_array_count(array) * rt_type_size(array->type));
 }
 
-/* Names, sizes and labels of files: to read them all would take as long as an epoch. */
+/* Names, sizes and labels of files. */
 static char *describe_data(const RtData *data)
 {
     if (!data) return rt_format("none");
@@ -81,6 +81,26 @@ static char *describe_data(const RtData *data)
         add_array(hash, &data->y);
     }
     return rt_format("%zu pictures, %016" PRIx64, data->count, rt_checksum_close(hash));
+}
+
+/* What files hold, as long as reading them takes seconds; arrays are described above. NULL: not
+ * compared. */
+static char *describe_contents(RtData *data)
+{
+    static const uint64_t MOST = (uint64_t)4 << 30;
+    if (!data || !data->paths || rt_file_bytes(data) > MOST) return NULL;
+    const RtContent *contents = rt_contents(data);
+    RtChecksum *hash = rt_checksum_open();
+    for (size_t i = 0; i < data->count; i++)
+        rt_checksum_add(hash, &contents[i].hash, sizeof contents[i].hash);
+    return rt_format("%016" PRIx64, rt_checksum_close(hash));
+}
+
+static void add_data(RtTraining *training, const char *name, RtData *data)
+{
+    char *contents = describe_contents(data);
+    add(training, rt_format("%s", name), describe_data(data));
+    if (contents) add(training, rt_format("contents of the %s", name), contents);
 }
 
 /* Of the program itself: one made by another compiler may round in other places. */
@@ -108,8 +128,8 @@ void rt_settings_make(RtTraining *training)
         add(training, rt_format("%s%s", epochs_key, model->phases[i].name),
             rt_format("%d", rt_training_epochs(training, i)));
     }
-    add(training, rt_format("data"), describe_data(data));
-    add(training, rt_format("validation data"), describe_data(training->validation));
+    add_data(training, "data", training->data);
+    add_data(training, "validation data", training->validation);
     add(training, rt_format("classes"), rt_class_list(data->classes, data->class_count));
     add(training, rt_format("level"), rt_format("%s", rt_level_name(training->session->level)));
     add(training, rt_format("program"), describe_program());
