@@ -1,4 +1,5 @@
-/* cache.c: the features of one data set: rows in memory, or in the mapped files of a store.
+/* cache.c: the features of one data set: rows in memory, in the mapped files of a store, or both:
+ * what is computed is then in memory, what is found stays in the files.
  *
  * Each is a function of the picture and of the key, which covers all else: the code and shapes of
  * the cut's lower part, the level that it is compiled for, the weights that it reads, how pictures
@@ -26,12 +27,12 @@ struct RtCache {
     RtHash key;
     char *about;       /* what it is the hash of, in words */
     const void **rows; /* (variants, pictures); NULL: not there */
-    char *memory;      /* rows in memory; NULL if they are in the store */
+    char *memory;      /* rows in memory; NULL if they are in the store alone */
     size_t memory_bytes;
-    RtStore *store;
-    RtHash *contents; /* (pictures): of each file or row of the array */
-    bool *readable;   /* (pictures): contents are known */
-    char *staging;    /* a batch of rows on their way to the store */
+    RtStore *store;            /* NULL: none */
+    const RtContent *contents; /* (pictures), for the store */
+    char *staging;             /* a batch of rows on their way to the store */
+    size_t missing;            /* rows of pictures that can be read */
 };
 
 size_t rt_cache_row_bytes(const RtPhase *phase, const RtCut *cut)
@@ -107,7 +108,7 @@ static void write_about(const RtCache *cache)
 {
     char *folder = store_folder(cache), *path = rt_format("%s/about.txt", folder);
     if (access(path, F_OK) != 0) {
-        RtOut *out = rt_out_open(path);
+        RtOut *out = cache->use.may_fail ? rt_out_try(path) : rt_out_open(path);
         rt_out_write(out, cache->about, strlen(cache->about));
         rt_out_commit(out);
     }
@@ -115,38 +116,27 @@ static void write_about(const RtCache *cache)
     free(folder);
 }
 
+/* An epoch's promise to those who kill it holds here too; without one, the store's own. */
 static void open_store(RtCache *cache)
 {
+    const double minutes = cache->use.session->options->checkpoint_every;
     char *folder = store_folder(cache);
-    cache->store = rt_store_open(folder, cache->key, cache->row_bytes);
+    cache->store = cache->use.may_fail ? rt_store_try(folder, cache->key, cache->row_bytes)
+                                       : rt_store_open(folder, cache->key, cache->row_bytes);
+    if (minutes > 0) rt_store_pace(cache->store, 60 * minutes);
+    cache->contents = rt_contents(cache->use.data);
     free(folder);
-}
-
-static bool read_content(const RtData *data, size_t sample, RtHash *hash)
-{
-    if (data->paths) return rt_hash_file(data->paths[sample], hash);
-    size_t numbers = (size_t)rt_array_count(&data->x) / data->count;
-    size_t bytes = numbers * rt_type_size(data->x.type);
-    *hash = rt_hash((const char *)data->x.data + sample * bytes, bytes);
-    hash->low += (uint64_t)data->x.type + 1; /* equal bytes of another type */
-    return true;
-}
-
-static void read_contents(RtCache *cache)
-{
-    size_t count = cache->use.data->count;
-    cache->contents = rt_alloc(count, sizeof *cache->contents);
-    cache->readable = rt_alloc(count, sizeof *cache->readable);
-    for (size_t i = 0; i < count; i++)
-        cache->readable[i] = read_content(cache->use.data, i, &cache->contents[i]);
 }
 
 static RtHash row_hash(const RtCache *cache, int variant, size_t sample)
 {
     const uint64_t random = cache->use.cut->random != 0;
-    const uint64_t words[] = {
-        cache->contents[sample].low, cache->contents[sample].high, random,
-        random * cache->seed,        random * (uint64_t)variant,   random * (uint64_t)sample};
+    const uint64_t words[] = {cache->contents[sample].hash.low,
+                              cache->contents[sample].hash.high,
+                              random,
+                              random * cache->seed,
+                              random * (uint64_t)variant,
+                              random * (uint64_t)sample};
     return rt_hash(words, sizeof words);
 }
 
@@ -156,21 +146,21 @@ static RtHash row_hash(const RtCache *cache, int variant, size_t sample)
 static bool is_same(const RtCache *cache, const RtCache *other)
 {
     return memcmp(&cache->key, &other->key, sizeof cache->key) == 0 &&
-           cache->use.data == other->use.data && cache->use.on_disk == other->use.on_disk &&
-           cache->variants == other->variants && cache->seed == other->seed;
+           cache->use.data == other->use.data && cache->use.in_memory == other->use.in_memory &&
+           cache->use.on_disk == other->use.on_disk && cache->variants == other->variants &&
+           cache->seed == other->seed;
 }
 
 static void take_room(RtCache *cache)
 {
     const RtCacheUse *use = &cache->use;
     cache->rows = rt_alloc((size_t)cache->variants * use->data->count, sizeof *cache->rows);
-    if (use->on_disk) {
-        cache->staging = rt_alloc((size_t)use->batch, cache->row_bytes);
-        open_store(cache);
-        read_contents(cache);
-    } else {
+    if (use->on_disk) open_store(cache);
+    if (use->in_memory) {
         cache->memory_bytes = rt_cache_bytes(use);
         cache->memory = rt_arena_open(cache->memory_bytes, "the feature cache", false);
+    } else {
+        cache->staging = rt_alloc((size_t)use->batch, cache->row_bytes);
     }
 }
 
@@ -203,8 +193,6 @@ void rt_cache_close(RtCache *cache)
     rt_store_close(cache->store);
     free(cache->about);
     free(cache->rows);
-    free(cache->contents);
-    free(cache->readable);
     free(cache->staging);
     free(cache);
 }
@@ -284,30 +272,33 @@ static void keep_row(const RtCall *call, int task)
 
 /* ---- Filling --------------------------------------------------------------------------------- */
 
-/* Looks for rows in the store; returns how many pictures have none. */
-static size_t find_rows(RtCache *cache)
+/* Looks for rows in the store, and counts the pictures that have none. */
+static void find_rows(RtCache *cache)
 {
-    size_t missing = 0;
+    cache->missing = 0;
     for (size_t i = 0; i < cache->use.data->count; i++) {
         const void **row = &cache->rows[place_of(cache, i)];
-        if (!*row && cache->store && cache->readable[i])
+        if (!*row && cache->store && cache->contents[i].known)
             *row = rt_store_find(cache->store, row_hash(cache, variant_now(cache), i));
-        missing += !*row && !(cache->use.data->problems && cache->use.data->problems[i]);
+        cache->missing += !*row && !(cache->use.data->problems && cache->use.data->problems[i]);
     }
-    return missing;
 }
 
+/* Features of a picture that changed since it was hashed would be stored as those of another. */
 static void store_row(RtCache *cache, int index)
 {
     const RtData *data = cache->use.data;
     size_t sample = (size_t)cache->run->sample[index];
-    RtHash now;
-    if (!read_content(data, sample, &now) ||
-        memcmp(&now, &cache->contents[sample], sizeof now) != 0)
+    const RtContent *known = &cache->contents[sample], now = rt_content_now(data, sample);
+    const bool same = known->known && now.known && now.hash.low == known->hash.low &&
+                      now.hash.high == known->hash.high;
+    if (same)
+        rt_store_add(cache->store, row_hash(cache, variant_now(cache), sample),
+                     room_of(cache, index));
+    else if (!cache->memory)
         rt_die(RT_BAD_DATA, "start again when the data is at rest",
                "%s: changed while its features were computed",
                data->paths ? data->paths[sample] : "the array");
-    rt_store_add(cache->store, row_hash(cache, variant_now(cache), sample), room_of(cache, index));
 }
 
 static void keep_batch(RtCache *cache, int n)
@@ -315,9 +306,8 @@ static void keep_batch(RtCache *cache, int n)
     const RtCall call = {.run = cache->run, .n = n, .in = {cache}, .name = "keep_features"};
     rt_parallel(keep_row, n, &call);
     for (int i = 0; i < n; i++) {
-        if (cache->store)
-            store_row(cache, i);
-        else
+        if (cache->store) store_row(cache, i);
+        if (cache->memory)
             cache->rows[place_of(cache, (size_t)cache->run->sample[i])] = room_of(cache, i);
     }
 }
@@ -353,7 +343,7 @@ static void set_title(const RtCache *cache, char *title, size_t size)
         snprintf(title, size, "Features, %s", cache->use.name);
 }
 
-static void compute_missing(RtCache *cache, size_t missing)
+static void compute_missing(RtCache *cache)
 {
     const RtCacheUse *use = &cache->use;
     RtSession *session = use->session;
@@ -365,7 +355,8 @@ static void compute_missing(RtCache *cache, size_t missing)
     set_title(cache, title, sizeof title);
     RtProgress *progress = NULL;
     if (!session->options->quiet)
-        progress = rt_progress_open(title, (missing + (size_t)use->batch - 1) / (size_t)use->batch);
+        progress =
+            rt_progress_open(title, (cache->missing + (size_t)use->batch - 1) / (size_t)use->batch);
     use->cut->prepare_below(cache->run);
     rt_loader_start(loader, order, sort_pictures(cache, order));
     for (size_t step = 1; !rt_signal(); step++) {
@@ -382,14 +373,16 @@ static void compute_missing(RtCache *cache, size_t missing)
 
 bool rt_cache_fill(RtCache *cache)
 {
-    size_t missing = find_rows(cache);
-    if (missing && cache->store) {
+    find_rows(cache);
+    if (cache->missing && cache->store) {
         if (!rt_store_lock(cache->store)) return false;
-        write_about(cache);
-        missing = find_rows(cache); /* another run may have added them */
+        if (!rt_store_failed(cache->store)) write_about(cache);
+        find_rows(cache); /* another run may have added them */
     }
-    if (missing) compute_missing(cache, missing);
+    if (cache->missing) compute_missing(cache);
     if (cache->store) rt_store_unlock(cache->store);
     find_rows(cache);
     return !rt_signal();
 }
+
+bool rt_cache_is_whole(const RtCache *cache) { return !cache->missing; }

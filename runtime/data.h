@@ -119,8 +119,9 @@ void rt_loader_take(RtLoader *loader, size_t count);
 void rt_loader_start(RtLoader *loader, const uint64_t *order, size_t from);
 RtBatch rt_loader_next(RtLoader *loader);
 void rt_loader_close(RtLoader *loader);
-/* Leaves x as it is: the caller has what it needs of the pictures. Before the first start. */
-void rt_loader_skip_pictures(RtLoader *loader);
+/* From the next start on x is left as it is, or filled again: whether the caller has what it needs
+ * of the pictures. */
+void rt_loader_skip_pictures(RtLoader *loader, bool skip);
 /* Bytes that one half needs for a batch: pictures, labels, sample numbers. */
 size_t rt_loader_bytes(const RtModel *model, int batch, int label_size);
 

@@ -102,6 +102,14 @@ void rt_make_folders(const char *path)
     if (refused) die_writing(refused, "make this folder");
 }
 
+bool rt_try_folders(const char *path)
+{
+    char *refused = make_folders(path);
+    if (refused) rt_warn("%s: cannot make this folder: %s", refused, strerror(errno));
+    free(refused);
+    return !refused;
+}
+
 static RtOut *take_slot(void)
 {
     for (int i = 0; i < MAX_OUT; i++)

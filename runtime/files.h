@@ -25,6 +25,7 @@ void rt_out_remove_unfinished(void); /* async-signal-safe: called by rt_die and 
 /* Removes what killed processes left half-written in a folder that this one has the lock of. */
 void rt_out_remove_abandoned(const char *folder);
 void rt_make_folders(const char *path); /* like mkdir -p */
+bool rt_try_folders(const char *path);  /* the same; a warning and false if it cannot be done */
 /* Whole file in memory (mapped, private). Fails (exit code) if missing, not a regular file, or
  * larger than limit. */
 const unsigned char *rt_map(const char *path, size_t limit, int code, size_t *bytes);

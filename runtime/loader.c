@@ -249,13 +249,19 @@ RtLoader *rt_loader_open(const RtModel *model, RtData *data, int batch, RtLoss l
     return loader;
 }
 
-void rt_loader_skip_pictures(RtLoader *loader) { loader->skips_pictures = true; }
-
 /* Lets no thread take up a row, and waits for those at work. */
 static void stop_filling(RtLoader *loader)
 {
     if (loader->filling) loader->filling->ready = true;
     while (loader->busy) pthread_cond_wait(&loader->done, &loader->lock);
+}
+
+void rt_loader_skip_pictures(RtLoader *loader, bool skip)
+{
+    pthread_mutex_lock(&loader->lock);
+    stop_filling(loader);
+    loader->skips_pictures = skip;
+    pthread_mutex_unlock(&loader->lock);
 }
 
 void rt_loader_take(RtLoader *loader, size_t count)

@@ -94,6 +94,8 @@ static const Option options_table[] = {
      "features of the frozen part: auto, off, memory, disk (default: as the phase says)"},
     {"--cache-memory", "MIB", TRAIN, INTEGER, AT(cache_memory), MANY,
      "auto: up to so much in memory (default: half of what is free)"},
+    {"--cache-disk", "MIB", TRAIN, INTEGER, AT(cache_disk), MANY,
+     "all features on disk: the oldest make way (default: half of what is free)"},
     {"--strict", NULL, TRAIN | EVALUATE | FEATURES | LRFIND, FLAG, AT(strict), 0,
      "stop at a picture that cannot be read"},
     {"--strict", NULL, CHECK, FLAG, AT(strict), 0, "exit 4 on warnings too"},
@@ -374,6 +376,7 @@ static const struct {
     {"--fresh", false},
     {"--cache", true},
     {"--cache-memory", true},
+    {"--cache-disk", true},
     {"--dry-run", false},
     {"--overfit-batch", false},
 };

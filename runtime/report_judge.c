@@ -73,7 +73,7 @@ RtVerdict rt_judge(RtSession *session, const RtPhase *phase, RtData *data)
     verdict.names = rt_log_names_open(phase);
     RtLoader *loader = rt_loader_open(model, data, session->batch, phase->loss, session->room,
                                       model->batch_bytes, session->options->strict);
-    if (session->evaluate_cache) rt_loader_skip_pictures(loader);
+    rt_loader_skip_pictures(loader, session->evaluate_cache != NULL);
     size_t batch = (size_t)session->batch, steps = (data->count + batch - 1) / batch;
     RtProgress *progress = session->options->quiet ? NULL : rt_progress_open("Report", steps);
     judge_all(&verdict, session, phase, loader, progress);

@@ -3,7 +3,9 @@
  * A folder holds segments, 00000000.features and on, each written once, beside its name, synced and
  * renamed; so what is mapped never changes. A segment is its rows, an index (hash and checksum of
  * each row) and a trailer, which says what it is. One process at a time adds segments: the one that
- * holds the lock of the file `lock`, which the system takes back from a process that dies. */
+ * holds the lock of the file `lock`, which the system takes back from a process that dies. All that
+ * have the store open share the lock of the file `used`, without which nobody removes the folder
+ * (evict.c); its time tells when that was last. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +20,8 @@
 #include "ground.h"
 
 static const char magic[16] = "tlc features 1\n";
-static const size_t SEGMENT_BYTES = (size_t)256 << 20; /* what a killed process may lose */
+static const size_t SEGMENT_BYTES = (size_t)256 << 20; /* what a killed process may lose, */
+static const double SEGMENT_SECONDS = 60;              /* and how much of its work */
 
 typedef struct {
     RtHash hash;
@@ -51,9 +54,11 @@ struct RtStore {
     int segment_count;
     Row *rows; /* by hash */
     size_t row_count;
-    int lock;     /* its file; -1: not ours */
-    RtOut *out;   /* the segment being written, or NULL */
-    Entry *index; /* of it */
+    int used, lock;        /* their files; -1: not ours */
+    bool may_fail, failed; /* failed: nothing more is written */
+    double pace, begun;    /* seconds: that a segment may take; when it was begun */
+    RtOut *out;            /* the segment being written, or NULL */
+    Entry *index;          /* of it */
     size_t count;
 };
 
@@ -124,15 +129,55 @@ static void look(RtStore *store)
     if (store->row_count) qsort(store->rows, store->row_count, sizeof *store->rows, compare_rows);
 }
 
-RtStore *rt_store_open(const char *folder, RtHash key, size_t row_bytes)
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+/* False if the folder was removed meanwhile. Where locks cannot be had nobody removes anything. */
+static bool hold(RtStore *store, const char *path)
+{
+    struct stat held, named;
+    store->used = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (store->used < 0 && errno == ENOENT) return false;
+    if (store->used < 0) store->used = open(path, O_RDONLY | O_CLOEXEC);
+    if (store->used < 0 || flock(store->used, LOCK_SH) != 0) return true;
+    futimens(store->used, NULL);
+    if (fstat(store->used, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino)
+        return true;
+    close(store->used);
+    return false;
+}
+
+static RtStore *open_store(const char *folder, RtHash key, size_t row_bytes, bool may_fail)
 {
     RtStore *store = rt_alloc(1, sizeof *store);
     *store = (RtStore){.folder = rt_format("%s", folder), .key = key, .row_bytes = row_bytes};
-    store->lock = -1;
-    rt_make_folders(folder);
+    store->may_fail = may_fail;
+    store->pace = SEGMENT_SECONDS;
+    store->used = store->lock = -1;
+    char *path = rt_format("%s/used", folder);
+    do {
+        if (!may_fail)
+            rt_make_folders(folder);
+        else if ((store->failed = !rt_try_folders(folder)))
+            break;
+    } while (!hold(store, path));
+    free(path);
     look(store);
     return store;
 }
+
+RtStore *rt_store_open(const char *folder, RtHash key, size_t row_bytes)
+{
+    return open_store(folder, key, row_bytes, false);
+}
+
+RtStore *rt_store_try(const char *folder, RtHash key, size_t row_bytes)
+{
+    return open_store(folder, key, row_bytes, true);
+}
+
+void rt_store_pace(RtStore *store, double seconds) { store->pace = seconds; }
+
+bool rt_store_failed(const RtStore *store) { return store->failed; }
 
 /* Of several rows with the hash the first that is whole; what is damaged is forgotten. */
 const void *rt_store_find(RtStore *store, RtHash hash)
@@ -159,28 +204,42 @@ const void *rt_store_find(RtStore *store, RtHash hash)
 
 /* ---- The lock -------------------------------------------------------------------------------- */
 
-bool rt_store_lock(RtStore *store)
+static void refuse(RtStore *store, const char *path, const char *what)
 {
-    char *path = rt_format("%s/lock", store->folder);
+    if (!store->may_fail)
+        rt_die(RT_NO_ROOM, "a cache needs a file system with locks", "%s: cannot %s: %s", path,
+               what, strerror(errno));
+    rt_warn("%s: cannot %s: %s", path, what, strerror(errno));
+    store->failed = true;
+}
+
+static void take_lock(RtStore *store, const char *path)
+{
     const struct timespec pause = {.tv_nsec = 50000000};
     bool said = false;
     store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (store->lock < 0) rt_die(RT_NO_ROOM, NULL, "%s: cannot open: %s", path, strerror(errno));
-    while (flock(store->lock, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            rt_die(RT_NO_ROOM, "a cache needs a file system with locks", "%s: cannot lock: %s",
-                   path, strerror(errno));
-        if (!said) rt_note("waiting for another run, which computes the same features");
+    if (store->lock < 0) refuse(store, path, "open");
+    while (!store->failed && !rt_signal() && flock(store->lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            refuse(store, path, "lock");
+            break;
+        }
+        if (!said) rt_note("waiting for another run, which computes the same");
         said = true;
-        if (rt_signal()) break;
         nanosleep(&pause, NULL);
     }
+}
+
+bool rt_store_lock(RtStore *store)
+{
+    char *path = rt_format("%s/lock", store->folder);
+    if (!store->failed) take_lock(store, path);
     free(path);
     if (rt_signal()) {
         rt_store_unlock(store);
         return false;
     }
-    rt_out_remove_abandoned(store->folder);
+    if (!store->failed) rt_out_remove_abandoned(store->folder);
     look(store);
     return true;
 }
@@ -196,23 +255,30 @@ static void finish_segment(RtStore *store)
     trailer.checksum = trailer_checksum(&trailer);
     rt_out_write(store->out, store->index, store->count * sizeof *store->index);
     rt_out_write(store->out, &trailer, sizeof trailer);
-    rt_out_commit(store->out);
+    store->failed |= !rt_out_commit(store->out);
     store->out = NULL;
     store->count = 0;
     look(store);
 }
 
+static void begin_segment(RtStore *store)
+{
+    char *path = segment_path(store, store->segment_count);
+    store->out = store->may_fail ? rt_out_try(path) : rt_out_open(path);
+    store->begun = rt_seconds();
+    free(path);
+}
+
 void rt_store_add(RtStore *store, RtHash hash, const void *row)
 {
-    if (!store->out) {
-        char *path = segment_path(store, store->segment_count);
-        store->out = rt_out_open(path);
-        free(path);
-    }
+    if (store->failed) return;
+    if (!store->out) begin_segment(store);
     store->index = rt_grow(store->index, store->count + 1, sizeof *store->index);
     store->index[store->count++] = (Entry){hash, rt_checksum(row, store->row_bytes)};
     rt_out_write(store->out, row, store->row_bytes);
-    if (store->count * store->row_bytes >= SEGMENT_BYTES) finish_segment(store);
+    if (store->count * store->row_bytes >= SEGMENT_BYTES ||
+        rt_seconds() - store->begun >= store->pace)
+        finish_segment(store);
 }
 
 void rt_store_unlock(RtStore *store)
@@ -228,6 +294,7 @@ void rt_store_close(RtStore *store)
     rt_store_unlock(store);
     for (int i = 0; i < store->segment_count; i++)
         rt_unmap(store->segments[i].data, store->segments[i].bytes);
+    if (store->used >= 0) close(store->used);
     free(store->segments);
     free(store->rows);
     free(store->index);

@@ -254,15 +254,6 @@ static void begin_optimizer(RtTraining *training)
     }
 }
 
-/* Caches hold what the frozen weights give: these must be in place. */
-static void open_caches(RtTraining *training)
-{
-    const RtSession *session = training->session;
-    rt_caches_open(training);
-    if (session->train_cache) rt_loader_skip_pictures(training->loader);
-    if (session->evaluate_cache) rt_loader_skip_pictures(training->validation_loader);
-}
-
 static void open_meter(RtTraining *training)
 {
     RtMeter *meter = &training->meter;
@@ -293,7 +284,7 @@ static void begin_phase(RtTraining *training, int index)
     rt_callbacks_open(training);
     if (training->checkpoint) go_on(training);
     training->over = false;
-    open_caches(training);
+    rt_caches_open(training); /* for which the frozen weights must be in place */
 }
 
 /* A phase that was broken off ends here too, and is not over. */

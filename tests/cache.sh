@@ -29,9 +29,16 @@ model() {
 END
 }
 
-# build NAME [MODEL]: MODEL.json to a program, under sanitizers too.
+# Programs of one level compile in half the time; plain, and those whose features are compared with its,
+# have all.
+one=-DRT_FILE_LEVELS=2
+case $cc in *RT_FILE_LEVELS*) one= ;; esac
+
+# build NAME: NAME.json to a program, under sanitizers too.
 build() {
-    "$build/tlc" "${2:-$1}.json" -o "$1.c" 2>log && compile_c "$1" "$1.c" 2>>log ||
+    levels=$one
+    ! grep -q '"plain"' "$1.json" || levels=-URT_FILE_LEVELS
+    "$build/tlc" "$1.json" -o "$1.c" 2>log && compile_c "$1" $levels "$1.c" 2>>log ||
         fail "build_$1" "$(head -n 3 log)"
 }
 
@@ -63,7 +70,7 @@ sed 's/"epochs": 3/"epochs": 5, "augment_variants": 2/' flips.json >variants.jso
 sed 's/"epochs": 3/"epochs": 3, "cache_type": "float16"/' plain.json >half.json
 sed -e 's/{"type": "Conv2D", "filters": 8.*/{"type": "Flatten"},/' \
     -e 's/{"type": "Flatten"}, {"type": "Dense", "units": 3/{"type": "Dense", "units": 3/' \
-    -e 's/{"type": "Dropout", "rate": 0.3},//' -e 's/"conv\*"/"conv*", "fc"/' plain.json |
+    -e s/plain/deep/ -e 's/{"type": "Dropout", "rate": 0.3},//' -e 's/"conv\*"/"conv*", "fc"/' plain.json |
     sed 's/{"type": "Flatten"},/&{"type": "Dense", "units": 333, "activation": "relu", "name": "fc"},/' \
         >deep.json
 for name in plain flips variants half deep; do build $name; done
@@ -115,9 +122,23 @@ check memory_is_said 'grep -q "Features of 48 training pictures below conv2 are 
 train plain auto
 check auto_does_not_pay 'test -z "$(computed)"'
 train deep auto
-check auto_pays 'test "$(computed)" = "training 3 validation 2" && grep -q "below fc are kept in memory" err'
+check auto_pays 'test "$(computed)" = "training 3 validation 2" && grep -q "below fc are kept in memory and in $TLC_CACHE:" err'
+deep=$bits
+train deep auto
+check auto_keeps_for_the_next_run 'test -z "$(computed)" && test "$bits" = "$deep"'
 train deep auto --epochs 1
 check one_epoch_does_not_pay 'test -z "$(computed)"'
+leaves_no_file() {
+    export TLC_CACHE="$work/none"
+    ./deep train --data data --trace trace.npz --cache auto 2>err && grep -q "are kept in memory:" err &&
+        ./deep train --data data --steps 2 --cache auto && ./deep lrfind --data data --steps 9 &&
+        ./deep train --data data --dry-run && { ./deep train --data data --overfit-batch || true; } &&
+        test ! -e none && test ! -e runs
+    code=$?
+    export TLC_CACHE="$work/kept"
+    return $code
+}
+check trials_leave_no_file leaves_no_file
 train plain disk
 check disk_computes_nothing_again 'test -z "$(computed)"'
 check disk_is_said 'grep -q "are kept in $TLC_CACHE" err'
@@ -215,6 +236,45 @@ twice() {
 check two_at_once twice
 check two_compute_once 'test "$(computed | tr " " "\n" | grep -c training)" = 2'
 check nothing_is_left 'test -z "$(find kept -name "*.tmp*")"'
+
+# ---- Room ----------------------------------------------------------------------------------------
+
+# wide: 1.3 MiB of features for training, a fourth of it for validation.
+sed -e 's/"filters": 24, "kernel_size": 3/"filters": 64, "kernel_size": 3/' \
+    -e 's/"filters": 20, "kernel_size": 3/"filters": 12, "kernel_size": 7/' \
+    -e 's/"epochs": 3/"epochs": 2/' -e s/plain/wide/ -e '/MaxPooling2D/d' -e '/Dropout/d' -e '/"name": "top"/d' \
+    -e '/"name": "tune"/,/"epochs": 2/d' -e 's/"batch_size": 20},/"batch_size": 20}]}/' plain.json >wide.json
+build wide
+train wide off
+wide=$bits
+train wide auto --cache-memory 1
+check auto_falls_back_to_disk 'test "$bits" = "$wide" && test "$(computed)" = "training 3 validation 2" &&
+    grep -q "training pictures below flatten are kept in $TLC_CACHE" err &&
+    grep -q "validation pictures below flatten are kept in memory and in" err'
+train wide auto --cache-memory 1
+check disk_alone_is_found 'test "$bits" = "$wide" && test -z "$(computed)"'
+mv kept aside
+train wide auto --cache-disk 1
+check auto_falls_back_to_memory 'test "$bits" = "$wide" && grep -q "training pictures below flatten are kept in memory:" err'
+train wide auto --cache-disk 1 --cache-memory 1
+check auto_keeps_what_fits 'test "$bits" = "$wide" && grep -q "training pictures are not kept: .* fit neither" err'
+rm -rf kept run
+(trap '' XFSZ && ulimit -f 2000 && ./wide train --data data --seed 3 --out run --cache auto --cache-memory 1) >log 2>err
+check auto_goes_on_without 'grep -q "Features are not kept: the disk refused them" err && ! ls kept/*/*.tmp* &&
+    test "$(cat run/last.safetensors run/history.csv | cksum)" = "$wide"'
+(touch no_folder && TLC_CACHE="$work/no_folder/cache" ./wide train --data data --out run2 --seed 3 \
+    --cache auto) >log 2>err
+check auto_without_a_folder 'grep -q "cannot make this folder" err && cmp run/last.safetensors run2/last.safetensors'
+rm -rf kept
+mv aside kept
+train plain disk
+stores=$(find kept -name about.txt | wc -l)
+train plain disk --cache-disk 3
+check old_ones_are_removed 'test "$bits" = "$plain" && test "$(du -sm kept | cut -f 1)" -le 3 &&
+    test -z "$(computed)" && test "$(grep -c "^removed from the cache: $TLC_CACHE/" err)" = \
+    $((stores - $(find kept -name about.txt | wc -l)))'
+train plain disk --cache-disk 3
+check the_latest_are_left 'test -z "$(computed)" && ! grep -q "removed from" err'
 
 # ---- Random layers -------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@
  * REFERENCE is the folder of the finished training; FOLDER is made anew for every trial. Each start
  * is given another number of threads and another cache, and saves after every step or only after
  * epochs. Most are ended by SIGKILL, until KILLS of them were; the others by SIGINT or SIGTERM,
- * which must end with 130 or 143. Exit 1 at the first difference. */
+ * which must end with 130 or 143. FEATURES=1 in the environment: features are kept on disk, and
+ * starts are ended early, while they are computed. Exit 1 at the first difference. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +28,8 @@ static const char *folder, *reference;
 static char **command; /* program and arguments, NULL at the end */
 static uint64_t seed;
 static double whole; /* seconds that a start takes if it is left alone */
-static int kills, saves_hit, asked, starts, trials;
+static bool at_features;
+static int kills, saves_hit, features_hit, asked, starts, trials;
 
 static double seconds(void)
 {
@@ -53,14 +55,15 @@ static _Noreturn void fail(const char *what)
 
 static pid_t start(void)
 {
-    static const char *const caches[] = {"--cache=off", "--cache=memory", "--cache=disk"};
+    static const char *const caches[] = {"--cache=auto", "--cache=disk", "--cache=memory",
+                                         "--cache=off"};
     static char threads[] = "--threads=N", every[64];
     char *argv[MOST_ARGUMENTS + 8];
     int n = 0;
     for (; command[n]; n++) argv[n] = command[n];
     threads[sizeof threads - 2] = (char)('1' + draw(4));
     snprintf(every, sizeof every, "--checkpoint-every=%s", draw(2) ? "1e-9" : "1000");
-    argv[n++] = threads, argv[n++] = every, argv[n++] = (char *)caches[draw(3)];
+    argv[n++] = threads, argv[n++] = every, argv[n++] = (char *)caches[draw(at_features ? 2 : 4)];
     argv[n++] = "--out", argv[n++] = (char *)folder;
     argv[n] = NULL;
     fflush(NULL);
@@ -86,12 +89,15 @@ static bool has_unfinished(const char *path)
     return found;
 }
 
+/* Features are computed before the first checkpoint. */
 static void count_kill(void)
 {
-    char inner[512];
-    snprintf(inner, sizeof inner, "%s/checkpoints", folder);
+    char checkpoints[512], cache[512];
+    snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder);
+    snprintf(cache, sizeof cache, "%s/cache", folder);
     kills++;
-    saves_hit += has_unfinished(folder) || has_unfinished(inner);
+    saves_hit += has_unfinished(folder) || has_unfinished(checkpoints);
+    features_hit += access(cache, F_OK) == 0 && access(checkpoints, F_OK) != 0;
 }
 
 /* Starts the training and ends it at a random moment; true if it came to its end. */
@@ -99,7 +105,7 @@ static bool start_and_end(bool let_finish)
 {
     int status, signals[] = {SIGKILL, SIGKILL, SIGKILL, SIGKILL, SIGINT, SIGTERM};
     int number = signals[draw(6)];
-    double wait = whole * (double)draw(1000000) / 1e6;
+    double wait = (at_features ? 0.6 : 1) * whole * (double)draw(1000000) / 1e6;
     pid_t child = start();
     starts++;
     if (!let_finish) {
@@ -160,6 +166,7 @@ int main(int argc, char **argv)
     int wanted = atoi(argv[1]);
     seed = strtoull(argv[2], NULL, 10);
     reference = argv[3], folder = argv[4], command = argv + 5;
+    at_features = getenv("FEATURES") != NULL;
     whole = 1e9;
     for (int i = 0; i < 3; i++) {
         remove_folder();
@@ -172,13 +179,14 @@ int main(int argc, char **argv)
         remove_folder();
         trials++;
         int before = starts;
-        while (!start_and_end(starts - before > 30)) continue;
+        while (!start_and_end(starts - before > (at_features ? 4 : 30))) continue;
         compare("last.safetensors");
         compare("best.safetensors");
         compare("history.csv");
     }
-    printf("ok resume/kill: %d SIGKILLs (%d of them in a save), %d SIGINTs and SIGTERMs in %d "
-           "trainings, %d starts, each at most %.0f ms: the same bytes; %.0f s\n",
-           kills, saves_hit, asked, trials, starts, whole * 1e3, seconds() - begin);
+    printf("ok resume/kill: %d SIGKILLs (%d of them in a save, %d before a first step, with "
+           "features), %d SIGINTs and SIGTERMs in %d trainings, %d starts, each at most %.0f ms: "
+           "the same bytes; %.0f s\n",
+           kills, saves_hit, features_hit, asked, trials, starts, whole * 1e3, seconds() - begin);
     return 0;
 }

@@ -2,7 +2,9 @@
 #include "outcome.h"
 
 #include <math.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cache.h"
@@ -104,6 +106,77 @@ static void test_flipped_and_cut(void **state)
     rt_unmap(whole, bytes);
 }
 
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void add_many(const void *folder)
+{
+    RtStore *store = rt_store_open(folder, key, ROW);
+    limit_files(1000);
+    add(store, 3, 400);
+}
+
+/* What was safe before stays; a store that may fail takes no more. */
+static void test_full(void **state)
+{
+    (void)state;
+    const char *folder = scratch("full");
+    signal(SIGXFSZ, SIG_IGN);
+    RtStore *store = rt_store_try(folder, key, ROW);
+    add(store, 0, 3);
+    expect_end(RT_NO_ROOM, "00000001.features: cannot ", add_many, folder);
+    limit_files(1000);
+    add(store, 3, 400);
+    limit_files(0);
+    assert_true(rt_store_failed(store));
+    add(store, 4, 6);
+    assert_int_equal(count_found(store, 400), 3);
+    rt_store_close(store);
+    store = rt_store_open(folder, key, ROW);
+    assert_int_equal(count_found(store, 400), 3);
+    add(store, 3, 6);
+    assert_int_equal(count_found(store, 400), 6);
+    rt_store_close(store);
+}
+
+static void open_below_file(const void *path) { rt_store_open(path, key, ROW); }
+
+static void test_no_folder(void **state)
+{
+    (void)state;
+    write_file(scratch("file"), "", 0);
+    const char *folder = scratch("file/store");
+    expect_end(RT_NO_ROOM, "file: cannot make this folder", open_below_file, folder);
+    RtStore *store = rt_store_try(folder, key, ROW);
+    assert_true(rt_store_failed(store));
+    add(store, 0, 3);
+    assert_int_equal(count_found(store, 3), 0);
+    rt_store_close(store);
+}
+
+/* A process that is killed loses what it added since the last segment. */
+static void test_pace(void **state)
+{
+    (void)state;
+    unsigned char row[ROW];
+    RtStore *store = rt_store_open(scratch("pace"), key, ROW);
+    assert_true(rt_store_lock(store));
+    for (int i = 0; i < 6; i++) {
+        if (i == 2) rt_store_pace(store, 0);
+        fill_row(row, i);
+        rt_store_add(store, hash_of(i), row);
+        RtStore *other = rt_store_open(scratch("pace"), key, ROW);
+        assert_int_equal(count_found(other, 6), i < 2 ? 0 : i + 1);
+        rt_store_close(other);
+    }
+    rt_store_close(store);
+}
+
 static void test_halves(void **state)
 {
     (void)state;
@@ -134,7 +207,9 @@ static void test_halves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_come_back), cmocka_unit_test(test_other_keys_and_sizes),
-        cmocka_unit_test(test_flipped_and_cut), cmocka_unit_test(test_halves)};
+        cmocka_unit_test(test_rows_come_back),  cmocka_unit_test(test_other_keys_and_sizes),
+        cmocka_unit_test(test_flipped_and_cut), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_no_folder),       cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_halves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
