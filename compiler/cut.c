@@ -219,11 +219,31 @@ static void print_line(const Graph *g, const char *side, FILE *out)
         fprintf(out, "; never pays\n");
 }
 
+static bool keeps_features(const Graph *g)
+{
+    const Cut *c = g->cut;
+    const bool automatic = strcmp(g->phase->cache, "auto") == 0;
+    return c && (!c->random || g->phase->variants) && (c->pays || !automatic);
+}
+
+/* What the runtime keeps in the place of features that there are none of. */
+static void print_pictures(const Graph *g, const char *side, FILE *out)
+{
+    const Model *m = g->model;
+    const size_t numbers = (size_t)m->height * (size_t)m->width * (size_t)m->channels;
+    if (keeps_features(g) || strcmp(g->phase->cache, "off") == 0) return;
+    fprintf(out, "  kept pictures, %-10s %12s a picture, decoded once\n", side,
+            bytes_text(numbers * (m->nearest ? 1 : sizeof(float))));
+}
+
 void print_cut(const Graph *g, FILE *out)
 {
     const Model *m = g->model;
     print_line(g, "training", out);
+    print_pictures(g, "training", out);
     for (int i = 0; i < m->program_count; i++)
-        if (m->programs[i]->kind == PROGRAM_EVALUATE && m->programs[i]->phase == g->phase)
+        if (m->programs[i]->kind == PROGRAM_EVALUATE && m->programs[i]->phase == g->phase) {
             print_line(m->programs[i], "validation", out);
+            print_pictures(m->programs[i], "validation", out);
+        }
 }

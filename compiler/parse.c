@@ -32,7 +32,8 @@ const Attr phase_attrs[] = {
     {"epochs", ATTR_INT, 0, "1", 1, 1000000, NULL, "times through the data"},
     {"batch_size", ATTR_INT, 0, "32", 1, 1 << 20, NULL, "pictures in a training step"},
     {"cache", ATTR_CHOICE, 0, "\"auto\"", 0, 0, "auto off memory disk",
-     "where results of the frozen part are kept between epochs; auto: where it pays"},
+     "where results of the frozen part, or decoded pictures, are kept between epochs; auto: where "
+     "it pays"},
     {"cache_type", ATTR_CHOICE, 0, "\"float32\"", 0, 0, "float32 float16",
      "as what; float16 halves the room and rounds what is trained on"},
     {"augment_variants", ATTR_INT, 0, "0", 0, 1000, NULL,

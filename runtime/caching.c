@@ -6,6 +6,7 @@
 #include "cache.h"
 #include "data.h"
 #include "ground.h"
+#include "pictures.h"
 #include "session.h"
 #include "training.h"
 
@@ -131,6 +132,7 @@ void rt_caches_open(RtTraining *training)
                                  .batch = session->batch};
     session->train_cache = open_side(training, train, &left, session->train_cache);
     session->evaluate_cache = open_side(training, evaluate, &left, session->evaluate_cache);
+    rt_training_pictures_open(training, mode_of(training), &left.memory, &left.disk);
     if (left.disk == whole.disk) return; /* nothing is stored */
     char *root = rt_cache_folder(session->model);
     rt_stores_evict(root, whole.disk, whole.disk - left.disk);
@@ -155,6 +157,7 @@ static bool fill(RtCache **cache, RtLoader *loader)
 bool rt_caches_fill(RtTraining *training)
 {
     RtSession *session = training->session;
+    if (!rt_training_pictures_fill(training)) return false;
     return fill(&session->train_cache, training->loader) &&
            fill(&session->evaluate_cache, training->validation_loader);
 }

@@ -64,6 +64,7 @@ typedef struct {
                       * can be read or is untried; NULL: no loader was opened yet */
     size_t skipped;  /* pictures that could not be read so far (loader.c counts) */
     RtContent *contents; /* of each picture, once rt_contents has read them */
+    struct RtPictures *kept; /* decoded pictures (pictures.h), or NULL */
 } RtData;
 
 /* Folder of class folders (sorted by name in code-point order; nested folders are walked; names

@@ -55,12 +55,11 @@ bool rt_read_numbers(const char *folder, const char *name, const char *key, doub
 
 /* ---- parallel.c ------------------------------------------------------------------------------ */
 
-/* A pool of `threads` threads, the caller among them. 0: as many as affinity and cgroup quota give.
- */
+/* A pool of `threads` threads, the caller among them. 0: rt_default_threads. */
 RtPool *rt_pool_open(int threads);
 void rt_pool_close(RtPool *pool);
 int rt_pool_threads(const RtPool *pool);
-int rt_default_threads(void);
+int rt_default_threads(void); /* threads.c: as many as affinity and cgroup quota give */
 /* While set, told of every kernel call that rt_parallel has done. */
 typedef void RtProfiler(const RtCall *call, int tasks, double seconds);
 extern RtProfiler *rt_profiler;

@@ -13,6 +13,7 @@
 #include "arrays.h"
 #include "data.h"
 #include "ground.h"
+#include "pictures.h"
 
 enum { MAX_DECODERS = 4 };
 
@@ -102,6 +103,7 @@ static bool fill_row(const RtLoader *loader, const Half *half, int row, RtImageI
     real *x = half->x + (size_t)row * loader->picture_size;
     fill_label(loader, sample, half->y + (size_t)row * (size_t)loader->label_size);
     if (loader->skips_pictures) return true;
+    if (loader->data->kept) return rt_pictures_read(loader->data->kept, sample, x, info);
     if (loader->data->paths)
         return rt_image_read(loader->data->paths[sample], model->height, model->width,
                              model->channels, model->interpolation, x, info);

@@ -91,7 +91,8 @@ static const Option options_table[] = {
     {"--trace", "FILE.npz", TRAIN, TEXT, AT(trace), 0,
      "write losses, weights and optimizer state to an .npz file"},
     {"--cache", "MODE", TRAIN, TEXT, AT(cache), 0,
-     "features of the frozen part: auto, off, memory, disk (default: as the phase says)"},
+     "features of the frozen part, or decoded pictures: auto, off, memory, disk (default: as the "
+     "phase says)"},
     {"--cache-memory", "MIB", TRAIN, INTEGER, AT(cache_memory), MANY,
      "auto: up to so much in memory (default: half of what is free)"},
     {"--cache-disk", "MIB", TRAIN, INTEGER, AT(cache_disk), MANY,

@@ -1,4 +1,4 @@
-/* parallel.c: the pool of threads on which kernels run, and how many threads there should be.
+/* parallel.c: the pool of threads on which kernels run.
  *
  * A job is a kernel and a number of tasks; whoever is awake takes the next task from an atomic
  * counter. One word, `state`, says what workers may do: bit 63 (OPEN) that there is a job to join,
@@ -9,14 +9,10 @@
  *
  * All threads that compute, the caller included, flush denormal numbers to zero: they carry no
  * information here and slow some CPUs a hundredfold. TensorFlow does the same. */
-#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT */
-#include <math.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "ground.h"
 
@@ -43,7 +39,7 @@ struct RtPool {
 };
 
 static _Thread_local bool inside_task; /* a kernel that calls rt_parallel runs it itself */
-static _Thread_local int thread_index;  /* in its pool: 0 the caller's */
+static _Thread_local int thread_index; /* in its pool: 0 the caller's */
 
 static uint64_t flush_denormals(void)
 {
@@ -249,28 +245,4 @@ int rt_parts(const RtRun *run, int blocks, int most)
         if (use_of_threads(blocks * parts, threads) > use_of_threads(blocks * best, threads))
             best = parts;
     return best;
-}
-
-/* CPUs' worth of time that the groups above this process leave it. */
-static double cgroup_cpus(void)
-{
-    double least = HUGE_VAL, share[2];
-    char folder[1200];
-    for (int up = 0; rt_cgroup_folder("cpu", up, folder, sizeof folder); up++) {
-        bool known = rt_read_numbers(folder, "cpu.max", NULL, share, 2) ||
-                     (rt_read_numbers(folder, "cpu.cfs_quota_us", NULL, &share[0], 1) &&
-                      rt_read_numbers(folder, "cpu.cfs_period_us", NULL, &share[1], 1));
-        if (known && share[0] > 0 && share[1] > 0) least = fmin(least, share[0] / share[1]);
-    }
-    return least;
-}
-
-int rt_default_threads(void)
-{
-    cpu_set_t set;
-    long cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                            : sysconf(_SC_NPROCESSORS_ONLN);
-    double quota = ceil(cgroup_cpus());
-    if (quota < (double)cpus) cpus = (long)quota;
-    return cpus < 1 ? 1 : (int)cpus;
 }

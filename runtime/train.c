@@ -12,6 +12,7 @@
 #include "data.h"
 #include "ground.h"
 #include "measures.h"
+#include "pictures.h"
 #include "session.h"
 #include "training.h"
 #include "weights.h"
@@ -383,6 +384,7 @@ static void close_training(RtTraining *training)
 {
     rt_results_close(training);
     rt_caches_close(training);
+    rt_training_pictures_close(training);
     if (training->checkpoint) rt_tensors_close(training->checkpoint);
     free(training->checkpoint_path);
     rt_settings_free(training);

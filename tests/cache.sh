@@ -303,6 +303,79 @@ variants=$bits
 train variants disk --phase head --seed 4
 check variants_of_another_seed 'test "$bits" = "$variants" && test -n "$(computed)"'
 
+# ---- Decoded pictures, where all of the model runs in each epoch ---------------------------------
+
+# decoded: like computed, how many batches of pictures went to the disk.
+decoded() {
+    sed -n 's/^Pictures, \([a-z]*\)[^:]*: \([0-9]*\)\/.*/\1 \2/p' err | xargs
+}
+
+rm -rf kept
+levels=-DRT_FILE_LEVELS=0 # to compile it in a third of the time
+changed free 's/"freeze": \[[^]]*\]/"freeze": []/'
+train free off
+free=$bits levels=
+check pictures_off 'test -z "$(decoded)" && ! grep -q "pictures are kept" err'
+case ${TEST_CFLAGS:-} in
+*sanitize*) counts=3 pauses=0.5 ;;
+*) counts="1 3" pauses="0.005 0.01 0.02 0.03 0.05 0.08 0.1" ;;
+esac
+for threads in $counts; do
+    for mode in memory disk; do
+        train free $mode --threads $threads
+        check pictures_${mode}_$threads 'test -n "$bits" && test "$bits" = "$free"'
+    done
+done
+short="--phase head --epochs 2"
+train free off $short
+free=$bits
+train free auto $short
+check pictures_are_said 'test "$bits" = "$free" && grep -q "48 training pictures are kept as decoded and resized in memory: 12.0 KiB" err &&
+    grep -q "12 validation pictures are kept as decoded" err'
+train free disk $short
+check pictures_on_disk_serve_again 'test "$bits" = "$free" && test -z "$(decoded)"'
+train free auto --phase head --epochs 1
+check one_epoch_keeps_none '! grep -q "pictures are kept" err'
+train flips disk $short
+check pictures_serve_all_models 'test "$bits" = "$flips" && test -z "$(decoded)"'
+rm -rf kept fresh
+cp -r data fresh
+train free disk --data fresh $short
+check pictures_go_to_disk 'test "$(decoded)" = "training 3 validation 1"'
+(cat data/train/0/0000.jpg && echo more) >fresh/train/0/new.jpg
+cp data/train/1/0001.jpg fresh/train/2/0002.jpg
+(head -c 2 data/train/1/0001.jpg && printf '\377\376\000\005new' &&
+    tail -c +3 data/train/2/0005.jpg) >fresh/train/1/0004.jpg
+echo nothing >fresh/train/0/none.jpg
+train free off --data fresh $short
+changed=$bits
+train free disk --data fresh $short
+check pictures_changed 'test "$bits" = "$changed" && test "$(decoded)" = "training 1"'
+check pictures_that_cannot_be_read 'grep -q "none.jpg: neither a JPEG nor a PNG picture; left out" err'
+for file in kept/*/*.features; do
+    printf '\252' | dd of="$file" bs=1 seek=100 conv=notrunc 2>log
+done
+train free disk $short
+check damaged_picture 'test "$bits" = "$free" && grep -q "a damaged row" err'
+for file in kept/*/*.features; do head -c 3000 "$file" >cut && cp cut "$file"; done
+train free disk $short
+check cut_pictures 'test "$bits" = "$free" && grep -q "damaged; it is not used" err'
+
+# Killed again and again, wherever it is, it comes to the same.
+killed() {
+    rm -rf run kept
+    for pause in $pauses; do
+        ./free train --data data --seed 3 --out run --cache $1 $short --checkpoint-every 1e-9 >out 2>err &
+        sleep $pause
+        kill -KILL $! 2>log
+        wait $!
+    done
+    ./free train --data data --seed 3 --out run --cache $1 $short >out 2>err &&
+        test "$(cat run/last.safetensors run/history.csv | cksum)" = "$free"
+}
+check pictures_in_memory_killed 'killed memory'
+check pictures_on_disk_killed 'killed disk'
+
 # ---- Half, budgets, options ----------------------------------------------------------------------
 
 train half memory

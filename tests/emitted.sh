@@ -116,6 +116,8 @@ check cache_is_planned "grep -qE 'feature cache, training .* a picture of flatte
 "$tlc" plan examples/pets/model.json >"$work/plan"
 check augmentation_is_planned "grep -q 'feature cache, training .*none: random layers draw anew' $work/plan &&
     grep -q 'feature cache, validation .*pays from epoch 2' $work/plan"
+check pictures_are_planned "grep -q 'kept pictures, training  *379.7 KiB a picture' $work/plan &&
+    ! grep -q 'kept pictures, validation' $work/plan"
 sed "s/\"freeze\": \[[^]]*\],//" examples/digits/model.json >"$work/free.json"
 check nothing_is_planned "$tlc plan $work/free.json | grep -q 'feature cache, training .*none: nothing is multiplied'"
 echo "VGG16 224x224, batch 32, block 5 and head:$(sed 's/  */ /g' "$work/block5")"

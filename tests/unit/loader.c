@@ -13,7 +13,7 @@ enum { H = 3, W = 5, PIXELS = H * W, BATCH = 4, MAX = 64 };
 static const RtModel model = {
     .height = H, .width = W, .channels = 1, .interpolation = RT_NEAREST, .output_size = 3};
 
-/* Stands in for that of parallel.c, which this program needs nothing else of: four decoding threads
+/* Stands in for that of threads.c, which this program needs nothing else of: four decoding threads
  * on any machine. */
 int rt_default_threads(void) { return 5; }
 
