@@ -98,7 +98,8 @@ SUITES = $(UNIT_TESTS) tests/structure.sh tests/templates.sh tests/schema.sh tes
          tests/ops/run tests/accuracy/run tests/precision/run tests/emitted.sh tests/tuned.sh \
          tests/recipe.sh tests/golden/epochs/run \
          "tests/golden/run $(GOLDEN)" tests/programs.sh tests/resume/run \
-         tests/callbacks/run tests/cache.sh tests/report.sh tests/check/run tests/photos.sh
+         tests/callbacks/run tests/cache.sh tests/report.sh tests/check/run tests/dryrun.sh \
+         tests/photos.sh
 
 packages-%:
 	@tools/packages.sh $*

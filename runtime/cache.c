@@ -164,7 +164,7 @@ static void take_room(RtCache *cache)
     }
 }
 
-RtCache *rt_cache_open(const RtCacheUse *use, RtCache *old)
+static RtCache *make_cache(const RtCacheUse *use)
 {
     RtCache *cache = rt_alloc(1, sizeof *cache);
     char *about = describe(use);
@@ -175,6 +175,12 @@ RtCache *rt_cache_open(const RtCacheUse *use, RtCache *old)
                        .seed = use->session->run.seed,
                        .key = rt_hash(about, strlen(about)),
                        .about = about};
+    return cache;
+}
+
+RtCache *rt_cache_open(const RtCacheUse *use, RtCache *old)
+{
+    RtCache *cache = make_cache(use);
     if (old && is_same(old, cache) && old->use.batch >= use->batch) {
         old->use = *use;
         rt_cache_close(cache);
@@ -386,3 +392,31 @@ bool rt_cache_fill(RtCache *cache)
 }
 
 bool rt_cache_is_whole(const RtCache *cache) { return !cache->missing; }
+
+/* ---- Beforehand ------------------------------------------------------------------------------ */
+
+static size_t count_rows(RtCache *cache)
+{
+    size_t found = 0, all = cache->use.data->count * (size_t)cache->variants;
+    uint32_t epoch = cache->run->epoch;
+    take_room(cache);
+    for (int i = 0; i < cache->variants; i++) {
+        cache->run->epoch = (uint32_t)i;
+        find_rows(cache);
+    }
+    cache->run->epoch = epoch;
+    for (size_t i = 0; i < all; i++) found += cache->rows[i] != NULL;
+    return found;
+}
+
+size_t rt_cache_found(const RtCacheUse *use)
+{
+    RtCacheUse stored = *use;
+    stored.in_memory = false;
+    RtCache *cache = make_cache(&stored);
+    char *folder = store_folder(cache);
+    size_t found = use->on_disk && access(folder, F_OK) == 0 ? count_rows(cache) : 0;
+    free(folder);
+    rt_cache_close(cache);
+    return found;
+}

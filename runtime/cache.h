@@ -8,6 +8,7 @@
 
 #include "data.h"
 #include "files.h"
+#include "pictures.h"
 #include "session.h"
 #include "training.h"
 
@@ -30,6 +31,7 @@ bool rt_store_lock(RtStore *store);
 /* With the lock: adds a row. Exit 6 if the disk is full; what was written before stays. A row may
  * be lost that way in a store that may fail: look for it after rt_store_unlock. */
 void rt_store_add(RtStore *store, RtHash hash, const void *row);
+size_t rt_store_bytes(size_t row_bytes, size_t rows); /* that adding so many takes of the disk */
 void rt_store_unlock(RtStore *store); /* what was added is safe on disk, and can be found */
 void rt_store_close(RtStore *store);
 
@@ -62,7 +64,8 @@ typedef struct {
 size_t rt_cache_row_bytes(const RtPhase *phase, const RtCut *cut);
 int rt_cache_variants(const RtPhase *phase, const RtCut *cut); /* rows of a picture */
 size_t rt_cache_bytes(const RtCacheUse *use);                  /* of all rows */
-char *rt_cache_folder(const RtModel *model); /* $TLC_CACHE, or runs/NAME/cache; malloc'ed */
+size_t rt_cache_found(const RtCacheUse *use); /* rows on disk already; leaves no trace */
+char *rt_cache_folder(const RtModel *model);  /* $TLC_CACHE, or runs/NAME/cache; malloc'ed */
 /* Empty, but for what is on disk. `old`, which may be NULL, is used on if it holds the same, and
  * closed if not. */
 RtCache *rt_cache_open(const RtCacheUse *use, RtCache *old);
@@ -76,6 +79,18 @@ void rt_cache_close(RtCache *cache); /* NULL is no cache */
 
 /* ---- caching.c: the caches of a training ----------------------------------------------------- */
 
+enum { RT_TRAIN_SIDE, RT_EVALUATE_SIDE, RT_SIDES };
+
+/* What a phase keeps of a side. */
+typedef struct {
+    RtCacheUse use;
+    bool keeps;
+    RtPlace pictures; /* where decoded pictures are kept, if features are not */
+} RtCachePlan;
+
+/* What rt_caches_open would do for training->phase if `held` bytes of memory were taken by then;
+ * says nothing and takes nothing. */
+void rt_caches_plan(const RtTraining *training, size_t held, RtCachePlan sides[RT_SIDES]);
 void rt_caches_open(RtTraining *training); /* of training->phase */
 /* Before an epoch; false if a signal broke it off. Loaders leave out pictures that are not needed.
  */

@@ -100,38 +100,92 @@ static bool choose_place(const RtTraining *training, RtCacheUse *use, RtCacheMod
     return false;
 }
 
-static RtCache *open_side(const RtTraining *training, RtCacheUse use, Budget *budget, RtCache *old)
+/* Whether features of a side are kept, and where. */
+static void plan_side(const RtTraining *training, RtCachePlan *side, Budget *budget)
 {
+    RtCacheUse *use = &side->use;
     RtCacheMode mode = mode_of(training);
-    if (!use.data || !is_wanted(training, use.cut, mode, use.name) ||
-        !choose_place(training, &use, mode, budget)) {
+    side->keeps = use->data && is_wanted(training, use->cut, mode, use->name) &&
+                  choose_place(training, use, mode, budget);
+}
+
+static void plan(const RtTraining *training, Budget *budget, RtCachePlan sides[RT_SIDES])
+{
+    RtSession *session = training->session;
+    const RtPhase *phase = training->phase;
+    sides[RT_TRAIN_SIDE].use = (RtCacheUse){.session = session,
+                                            .phase = phase,
+                                            .cut = phase->train_cut,
+                                            .data = training->data,
+                                            .name = "training",
+                                            .batch = phase->batch};
+    sides[RT_EVALUATE_SIDE].use = (RtCacheUse){.session = session,
+                                               .phase = phase,
+                                               .cut = phase->evaluate_cut,
+                                               .data = training->validation,
+                                               .name = "validation",
+                                               .batch = session->batch};
+    for (int i = 0; i < RT_SIDES; i++) plan_side(training, &sides[i], budget);
+}
+
+/* As rt_training_pictures_open decides. */
+static void plan_pictures(const RtTraining *training, Budget *left, RtCachePlan sides[RT_SIDES])
+{
+    const RtModel *model = training->session->model;
+    const int epochs = training->session->options->steps ? 1 : training->epochs;
+    if (mode_of(training) == RT_CACHE_MEMORY) {
+        left->memory = (uint64_t)(rt_memory_available() * 7 / 8);
+        for (int i = 0; i < RT_SIDES; i++) {
+            uint64_t bytes = sides[i].keeps ? rt_cache_bytes(&sides[i].use) : 0;
+            left->memory -= bytes < left->memory ? bytes : left->memory;
+        }
+    }
+    for (int i = 0; i < RT_SIDES; i++) {
+        const RtData *data = sides[i].use.data;
+        if (!data || sides[i].keeps) continue;
+        uint64_t bytes = rt_pictures_bytes(model, data);
+        RtPlace place =
+            rt_pictures_place(model, data, mode_of(training), epochs, left->memory, left->disk);
+        if (place == RT_IN_MEMORY) left->memory -= bytes;
+        if (place == RT_ON_DISK) left->disk -= bytes;
+        sides[i].pictures = place;
+    }
+}
+
+void rt_caches_plan(const RtTraining *training, size_t held, RtCachePlan sides[RT_SIDES])
+{
+    RtOptions quiet = *training->session->options;
+    RtSession session = *training->session;
+    RtTraining other = *training;
+    quiet.quiet = true;
+    session.options = &quiet;
+    other.session = &session;
+    Budget budget = find_budget(training);
+    if (!quiet.cache_memory) budget.memory -= held / 2 < budget.memory ? held / 2 : budget.memory;
+    plan(&other, &budget, sides);
+    plan_pictures(&other, &budget, sides);
+    for (int i = 0; i < RT_SIDES; i++) sides[i].use.session = training->session;
+}
+
+static RtCache *open_side(const RtCachePlan *side, RtCache *old)
+{
+    if (!side->keeps) {
         rt_cache_close(old);
         return NULL;
     }
-    say(&use);
-    return rt_cache_open(&use, old);
+    say(&side->use);
+    return rt_cache_open(&side->use, old);
 }
 
 void rt_caches_open(RtTraining *training)
 {
     RtSession *session = training->session;
-    const RtPhase *phase = training->phase;
+    RtCachePlan sides[RT_SIDES];
     const Budget whole = find_budget(training);
     Budget left = whole;
-    const RtCacheUse train = {.session = session,
-                              .phase = phase,
-                              .cut = phase->train_cut,
-                              .data = training->data,
-                              .name = "training",
-                              .batch = phase->batch};
-    const RtCacheUse evaluate = {.session = session,
-                                 .phase = phase,
-                                 .cut = phase->evaluate_cut,
-                                 .data = training->validation,
-                                 .name = "validation",
-                                 .batch = session->batch};
-    session->train_cache = open_side(training, train, &left, session->train_cache);
-    session->evaluate_cache = open_side(training, evaluate, &left, session->evaluate_cache);
+    plan(training, &left, sides);
+    session->train_cache = open_side(&sides[RT_TRAIN_SIDE], session->train_cache);
+    session->evaluate_cache = open_side(&sides[RT_EVALUATE_SIDE], session->evaluate_cache);
     rt_training_pictures_open(training, mode_of(training), &left.memory, &left.disk);
     if (left.disk == whole.disk) return; /* nothing is stored */
     char *root = rt_cache_folder(session->model);

@@ -281,6 +281,13 @@ void rt_store_add(RtStore *store, RtHash hash, const void *row)
         finish_segment(store);
 }
 
+size_t rt_store_bytes(size_t row_bytes, size_t rows)
+{
+    size_t in_segment = (SEGMENT_BYTES + row_bytes - 1) / row_bytes;
+    size_t segments = (rows + in_segment - 1) / in_segment;
+    return rows * (row_bytes + sizeof(Entry)) + segments * sizeof(Trailer);
+}
+
 void rt_store_unlock(RtStore *store)
 {
     finish_segment(store);

@@ -45,29 +45,42 @@ void rt_tryout_close(RtTryout *tryout)
     free(tryout->order);
 }
 
-void rt_tryout_begin(RtTryout *tryout, const RtPhase *phase)
+void rt_tryout_enter(RtTryout *tryout, const RtPhase *phase)
 {
     RtSession *session = tryout->session;
     tryout->phase = phase;
     tryout->round = 0;
-    tryout->loader =
-        rt_loader_open(session->model, tryout->data, phase->batch, phase->loss, session->room,
-                       session->model->batch_bytes, session->options->strict);
-    rt_loader_take(tryout->loader, rt_epoch_pictures(session->model, phase, tryout->data));
     rt_class_weights_open(session, phase, tryout->data);
     session->run.step = 0;
     session->run.learning_rate = (real)phase->learning_rate;
     rt_clear_slots(session, phase);
 }
 
+void rt_tryout_begin(RtTryout *tryout, const RtPhase *phase)
+{
+    RtSession *session = tryout->session;
+    rt_tryout_enter(tryout, phase);
+    tryout->loader =
+        rt_loader_open(session->model, tryout->data, phase->batch, phase->loss, session->room,
+                       session->model->batch_bytes, session->options->strict);
+    rt_loader_take(tryout->loader, rt_epoch_pictures(session->model, phase, tryout->data));
+}
+
 void rt_tryout_end(RtTryout *tryout) { rt_loader_close(tryout->loader); }
+
+void rt_tryout_order(RtTryout *tryout)
+{
+    RtSession *session = tryout->session;
+    session->run.epoch = tryout->round;
+    rt_epoch_order(&session->run, session->model, tryout->phase, tryout->data,
+                   session->options->shuffle, tryout->order);
+}
 
 void rt_tryout_start(RtTryout *tryout)
 {
     RtSession *session = tryout->session;
-    session->run.epoch = tryout->round++;
-    rt_epoch_order(&session->run, session->model, tryout->phase, tryout->data,
-                   session->options->shuffle, tryout->order);
+    rt_tryout_order(tryout);
+    tryout->round++;
     rt_prepare_train(session, tryout->phase);
     rt_loader_start(tryout->loader, tryout->order, 0);
 }

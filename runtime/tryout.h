@@ -24,9 +24,13 @@ void rt_tryout_close(RtTryout *tryout);
 /* By --phase and --until. */
 bool rt_tryout_chosen(const RtTryout *tryout, const RtPhase *phase);
 const RtPhase *rt_tryout_first(const RtTryout *tryout); /* of the chosen phases */
-/* A phase as at its start: an optimizer without memory, its learning rate. */
+/* A phase as at its start: an optimizer without memory, its learning rate. The first opens no
+ * loader. */
+void rt_tryout_enter(RtTryout *tryout, const RtPhase *phase);
 void rt_tryout_begin(RtTryout *tryout, const RtPhase *phase);
 void rt_tryout_end(RtTryout *tryout);
+/* Fills tryout->order for the epoch under way. */
+void rt_tryout_order(RtTryout *tryout);
 /* Begins the data anew, in the order of the next epoch. */
 void rt_tryout_start(RtTryout *tryout);
 /* A training step; its loss, with regularization, from before the update. */
