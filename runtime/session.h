@@ -14,7 +14,7 @@ typedef struct {
     const char *data, *validation, *weights, *out, *phase, *until, *input, *output, *trace, *cache;
     const char **images;
     int image_count;
-    double validation_split, checkpoint_every, min_lr, max_lr;          /* minutes; 0: not given */
+    double validation_split, checkpoint_every, min_lr, max_lr; /* minutes; 0: not given */
     int epochs, steps, threads, top, batch, repeat, keep, cache_memory, cache_disk; /* 0: no */
     uint64_t seed;
     bool shuffle, json, strict, quiet, layers, resume, fresh, dry_run, overfit_batch;
