@@ -33,20 +33,33 @@ typedef struct {
 RtFacts rt_picture_facts(const unsigned char *data, size_t bytes);
 const char *rt_format_name(RtFormat format); /* "JPEG" */
 
-/* ---- look.c: pictures that look the same ------------------------------------------------------
+/* ---- look.c: what a picture looks like --------------------------------------------------------
  */
 
-enum { RT_LOOK_CELLS = 16 };
+enum {
+    RT_LOOK_CELLS = 16,
+    RT_LOOK_CROPS = 11, /* ways of cutting off 5 to 12 % of two sides or four */
+};
 
 typedef struct {
-    uint64_t hash;  /* signs of the low frequencies of its cosine transform; 0: a flat picture */
-    float contrast; /* standard deviation of the cells' grey */
+    uint64_t hash; /* signs of the low frequencies of its cosine transform; 0: a flat picture */
+    uint64_t mirrored, crops[RT_LOOK_CROPS]; /* the hashes that such copies would have */
+    float contrast;                          /* standard deviation of the cells' grey */
     unsigned char cells[RT_LOOK_CELLS * RT_LOOK_CELLS * 3]; /* mean colours */
 } RtLook;
 
 /* Of rows of 1 or 3 channels. Resizing and recompressing a picture change it little. */
 void rt_look(const unsigned char *rows, int height, int width, int channels, RtLook *look);
-bool rt_looks_same(const RtLook *a, const RtLook *b);
+/* The cells of a copy that is mirrored, or that was cropped. */
+void rt_look_mirror(const RtLook *look, unsigned char *cells);
+void rt_look_crop(const RtLook *look, int which, unsigned char *cells);
+
+/* ---- alike.c: pictures that look the same ------------------------------------------------------
+ */
+
+/* What a is to b: mirrored, a part of it, or what it is a part of. */
+typedef enum { RT_DIFFERENT, RT_SAME, RT_MIRRORED, RT_CROPPED, RT_WHOLE } RtLikeness;
+RtLikeness rt_compare_looks(const RtLook *a, const RtLook *b);
 /* alike[i]: the first of the looks that look i belongs with, i itself if it is the first. looks[i]
  * may be NULL: that one is alone. */
 void rt_find_alike(const RtLook *const *looks, size_t count, size_t *alike);

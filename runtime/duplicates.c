@@ -1,6 +1,6 @@
 /* duplicates.c: pictures that are there twice, and what that means: a leak if one copy is for
  * training and one for validation, a contradiction if they have two labels. Equal pixels are
- * certain; pictures that look the same (look.c) are told apart from these. */
+ * certain; pictures that look the same (alike.c) are told apart from these. */
 #include <stdlib.h>
 
 #include "audit.h"
@@ -67,6 +67,16 @@ static void sort_members(Search *search)
 
 /* ---- Findings -------------------------------------------------------------------------------- */
 
+static const char *likeness(const Search *search, size_t one, size_t other)
+{
+    static const char *const texts[] = {[RT_DIFFERENT] = "looks like a copy of what looks like",
+                                        [RT_SAME] = "looks like",
+                                        [RT_MIRRORED] = "looks like the mirror image of",
+                                        [RT_CROPPED] = "looks like a part of",
+                                        [RT_WHOLE] = "looks like the whole of"};
+    return texts[rt_compare_looks(search->looks[one], search->looks[other])];
+}
+
 static void add(const Search *search, RtFindingKind certain, RtFindingKind near, size_t one,
                 size_t other)
 {
@@ -74,7 +84,9 @@ static void add(const Search *search, RtFindingKind certain, RtFindingKind near,
     const RtAuditPicture *a = &audit->pictures[one], *b = &audit->pictures[other];
     bool same = search->same[one] == search->same[other];
     bool same_file = same && a->content == b->content && a->bytes == b->bytes;
-    const char *how = same_file ? "the same file as" : same ? "the same pixels as" : "looks like";
+    const char *how = same_file ? "the same file as"
+                      : same    ? "the same pixels as"
+                                : likeness(search, one, other);
     if (a->label != b->label)
         rt_add_finding(audit, same ? certain : near, a->path, b->path, "%s %s: \"%s\" and \"%s\"",
                        how, b->path, audit->classes[a->label].name, audit->classes[b->label].name);

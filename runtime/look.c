@@ -1,10 +1,10 @@
-/* look.c: which pictures look the same, after resizing, recompressing or saving in another format.
+/* look.c: what a picture looks like, told in so few numbers that resizing, recompressing or saving
+ * in another format changes them little; alike.c compares them.
  *
  * Each picture becomes 16 x 16 mean colours, and the signs of 64 low frequencies of their cosine
- * transform one word, its hash: noise leaves most of them as they are. Pictures whose hashes differ
- * in few bits are candidates; they look the same if their mean colours nearly agree too, measured
- * by their contrast. Candidates are found by the eight bytes of the hash: two hashes that differ in
- * seven bits or fewer share one. */
+ * transform one word, its hash: noise leaves most of them as they are. Mirroring changes the sign
+ * of every other frequency. The hashes of what is left if so much is cut off each side are made
+ * from 32 x 32 means, so that a copy that was cropped in some such way can be found. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +12,7 @@
 #include "audit.h"
 #include "ground.h"
 
-enum {
-    CELLS = RT_LOOK_CELLS,
-    BANDS = 8,
-    BUCKETS = 256,
-    MOST_BITS = 10,
-    MOST_COMPARED =
-        1000, /* candidates of a picture: where all hashes are alike, they tell little */
-};
+enum { CELLS = RT_LOOK_CELLS, FINE = 2 * CELLS };
 
 static const float FAINT = 32; /* a coefficient that noise alone may bring about */
 
@@ -31,12 +24,9 @@ typedef struct {
     float head, tail, covered;
 } Span;
 
-/* Where a cell covers many pixels, its ends are rounded to whole ones: less work. */
-static Span find_span(int cell, int size)
+/* From one place of a line of `size` pixels to another. */
+static Span make_span(float from, float to, int size)
 {
-    enum { MANY = 16 };
-    float from = (float)cell * (float)size / CELLS, to = (float)(cell + 1) * (float)size / CELLS;
-    if (size >= MANY * CELLS) from = floorf(from + 0.5f), to = floorf(to + 0.5f);
     Span span = {.first = (int)from, .last = (int)ceilf(to) - 1, .covered = to - from};
     if (span.last >= size) span.last = size - 1;
     if (span.last <= span.first) {
@@ -47,6 +37,15 @@ static Span find_span(int cell, int size)
         span.tail = to - (float)span.last;
     }
     return span;
+}
+
+/* Where a cell covers many pixels, its ends are rounded to whole ones: less work. */
+static Span find_span(int cell, int size)
+{
+    enum { MANY = 8 };
+    float from = (float)cell * (float)size / FINE, to = (float)(cell + 1) * (float)size / FINE;
+    if (size >= MANY * FINE) from = floorf(from + 0.5f), to = floorf(to + 0.5f);
+    return make_span(from, to, size);
 }
 
 typedef uint8_t Bytes __attribute__((vector_size(8)));
@@ -94,17 +93,17 @@ static float sum_columns(const float *at, const Span *span, int channels)
 }
 
 static void average_picture(const unsigned char *rows, int height, int width, int channels,
-                            float cells[CELLS][CELLS * 3])
+                            float cells[FINE][FINE * 3])
 {
     size_t count = (size_t)width * (size_t)channels;
     uint16_t *sums = rt_alloc(count, sizeof *sums);
     float *line = rt_alloc(count, sizeof *line);
-    Span columns[CELLS];
-    for (int i = 0; i < CELLS; i++) columns[i] = find_span(i, width);
-    for (int i = 0; i < CELLS; i++) {
+    Span columns[FINE];
+    for (int i = 0; i < FINE; i++) columns[i] = find_span(i, width);
+    for (int i = 0; i < FINE; i++) {
         Span span = find_span(i, height);
         sum_rows(rows, &span, count, sums, line);
-        for (int j = 0; j < CELLS; j++)
+        for (int j = 0; j < FINE; j++)
             for (int c = 0; c < 3; c++) /* one channel stands for all three */
                 cells[i][3 * j + c] = c > 0 && channels == 1
                                           ? cells[i][3 * j]
@@ -115,6 +114,56 @@ static void average_picture(const unsigned char *rows, int height, int width, in
     free(line);
 }
 
+/* ---- Parts of a picture ---------------------------------------------------------------------- */
+
+/* What is cut off left, right, top and bottom. */
+static const float crops[RT_LOOK_CROPS][4] = {
+    {0.05f, 0.05f, 0.05f, 0.05f}, {0.075f, 0.075f, 0.075f, 0.075f}, {0.1f, 0.1f, 0.1f, 0.1f},
+    {0.05f, 0.1f, 0.05f, 0.1f},   {0.1f, 0.05f, 0.1f, 0.05f},       {0.05f, 0.1f, 0.1f, 0.05f},
+    {0.1f, 0.05f, 0.05f, 0.1f},   {0.075f, 0.075f, 0, 0},           {0.125f, 0.125f, 0, 0},
+    {0, 0, 0.075f, 0.075f},       {0, 0, 0.125f, 0.125f},
+};
+
+static Span crop_span(int cell, float before, float after, int size)
+{
+    float left = (1 - before - after) * (float)size / CELLS, start = before * (float)size;
+    return make_span(start + left * (float)cell, start + left * (float)(cell + 1), size);
+}
+
+/* CELLS x CELLS means of what the crop leaves of size x size numbers `channels` apart. */
+static void crop_plane(const float *plane, int size, int channels, const float crop[4], float *out)
+{
+    float half[FINE * CELLS]; /* (size, CELLS) */
+    for (int i = 0; i < CELLS; i++) {
+        Span span = crop_span(i, crop[0], crop[1], size);
+        for (int y = 0; y < size; y++)
+            half[y * CELLS + i] =
+                sum_columns(plane + y * size * channels, &span, channels) / span.covered;
+    }
+    for (int i = 0; i < CELLS; i++) {
+        Span span = crop_span(i, crop[2], crop[3], size);
+        for (int x = 0; x < CELLS; x++)
+            out[i * CELLS + x] = sum_columns(half + x, &span, CELLS) / span.covered;
+    }
+}
+
+void rt_look_crop(const RtLook *look, int which, unsigned char *cells)
+{
+    float plane[CELLS * CELLS], cropped[CELLS * CELLS];
+    for (int c = 0; c < 3; c++) {
+        for (int i = 0; i < CELLS * CELLS; i++) plane[i] = look->cells[3 * i + c];
+        crop_plane(plane, CELLS, 1, crops[which], cropped);
+        for (int i = 0; i < CELLS * CELLS; i++)
+            cells[3 * i + c] = (unsigned char)(cropped[i] + 0.5f);
+    }
+}
+
+void rt_look_mirror(const RtLook *look, unsigned char *cells)
+{
+    for (int i = 0; i < CELLS * CELLS; i++)
+        memcpy(cells + 3 * i, look->cells + 3 * (i / CELLS * CELLS + CELLS - 1 - i % CELLS), 3);
+}
+
 /* ---- The hash -------------------------------------------------------------------------------- */
 
 static float grey_of(const float *rgb)
@@ -123,7 +172,7 @@ static float grey_of(const float *rgb)
 }
 
 /* Along one line of `grey`, the frequencies 0..8. */
-static void transform(const float *grey, size_t stride, float basis[9][CELLS], float *out)
+static void transform(const float *grey, size_t stride, const float basis[9][CELLS], float *out)
 {
     for (int u = 0; u < 9; u++) {
         out[u] = 0;
@@ -131,131 +180,61 @@ static void transform(const float *grey, size_t stride, float basis[9][CELLS], f
     }
 }
 
-/* Signs of the frequencies (u, v), both 0..7; (8, 0) takes the place of (0, 0), the mean. */
-static uint64_t hash_grey(const float *grey)
+static void make_basis(float basis[9][CELLS])
 {
-    float basis[9][CELLS], half[CELLS * 9], column[9];
-    uint64_t hash = 0;
     for (int u = 0; u < 9; u++)
         for (int x = 0; x < CELLS; x++)
             basis[u][x] = cosf((float)M_PI / (2 * CELLS) * (float)((2 * x + 1) * u));
+}
+
+/* Signs of the frequencies (u, v), both 0..7; (8, 0) takes the place of (0, 0), the mean. mirrored:
+ * those of the mirror image, or NULL. */
+static uint64_t hash_grey(const float *grey, const float basis[9][CELLS], uint64_t *mirrored)
+{
+    float half[CELLS * 9], column[9];
+    uint64_t hash = 0, other = 0;
     for (size_t y = 0; y < CELLS; y++) transform(grey + y * CELLS, 1, basis, half + y * 9);
     for (int u = 0; u < 9; u++) {
         transform(half + u, 9, basis, column);
-        for (int v = 0; v < 8 && u < 8; v++)
-            if ((u || v) && column[v] > FAINT) hash |= (uint64_t)1 << (8 * v + u);
-        if (u == 8 && column[0] > FAINT) hash |= 1;
+        for (int v = 0; v < 8; v++) {
+            if (u == 8 ? v : !u && !v) continue;
+            uint64_t bit = u == 8 ? 1 : (uint64_t)1 << (8 * v + u);
+            if (column[v] > FAINT) hash |= bit;
+            if ((u & 1 ? -column[v] : column[v]) > FAINT) other |= bit;
+        }
     }
+    if (mirrored) *mirrored = other;
     return hash;
 }
 
-void rt_look(const unsigned char *rows, int height, int width, int channels, RtLook *look)
+static float contrast_of(const float *grey)
 {
-    float cells[CELLS][CELLS * 3], grey[CELLS * CELLS], sum = 0, squares = 0;
-    average_picture(rows, height, width, channels, cells);
+    float sum = 0, squares = 0;
     for (int i = 0; i < CELLS * CELLS; i++) {
-        const float *rgb = &cells[i / CELLS][i % CELLS * 3];
-        for (int c = 0; c < 3; c++) look->cells[3 * i + c] = (unsigned char)(rgb[c] + 0.5f);
-        grey[i] = grey_of(rgb) - 128;
         sum += grey[i];
         squares += grey[i] * grey[i];
     }
     float mean = sum / (CELLS * CELLS), variance = squares / (CELLS * CELLS) - mean * mean;
-    look->contrast = variance > 0 ? sqrtf(variance) : 0;
-    look->hash = hash_grey(grey);
+    return variance > 0 ? sqrtf(variance) : 0;
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------- */
-
-/* Sums of squared differences of a row of cells: of grey, of colours. */
-static void compare_row(const unsigned char *a, const unsigned char *b, float *grey, float *colour)
+void rt_look(const unsigned char *rows, int height, int width, int channels, RtLook *look)
 {
-    for (int i = 0; i < 3 * CELLS; i += 3) {
-        float difference[3];
-        for (int c = 0; c < 3; c++) {
-            difference[c] = (float)(a[i + c] - b[i + c]);
-            *colour += difference[c] * difference[c] / 3;
-        }
-        *grey += grey_of(difference) * grey_of(difference);
+    static const float whole[4] = {0};
+    float cells[FINE][FINE * 3], fine[FINE * FINE], grey[CELLS * CELLS], basis[9][CELLS];
+    average_picture(rows, height, width, channels, cells);
+    for (int c = 0; c < 3; c++) {
+        crop_plane(cells[0] + c, FINE, 3, whole, grey);
+        for (int i = 0; i < CELLS * CELLS; i++)
+            look->cells[3 * i + c] = (unsigned char)(grey[i] + 0.5f);
     }
-}
-
-/* Strong compression spoils colours before it spoils brightness. */
-bool rt_looks_same(const RtLook *a, const RtLook *b)
-{
-    if (__builtin_popcountll(a->hash ^ b->hash) > MOST_BITS) return false;
-    float grey = 0, colour = 0, contrast = fminf(a->contrast, b->contrast);
-    float most_grey = 2 + 0.2f * contrast, most_colour = 6 + 0.4f * contrast; /* rms */
-    most_grey *= most_grey * CELLS * CELLS;
-    most_colour *= most_colour * CELLS * CELLS;
-    for (int row = 0; row < CELLS && grey <= most_grey && colour <= most_colour; row++)
-        compare_row(a->cells + 3 * CELLS * row, b->cells + 3 * CELLS * row, &grey, &colour);
-    return grey <= most_grey && colour <= most_colour;
-}
-
-/* For each byte of the hash and each of its values, a chain of looks. */
-typedef struct {
-    const RtLook *const *looks;
-    uint64_t *hashes;               /* (count): side by side, for speed */
-    uint32_t heads[BANDS][BUCKETS]; /* number of the chain's first + 1; 0: it is empty */
-    uint32_t *next;                 /* (count, BANDS) */
-} Index;
-
-static void add_to_index(Index *index, size_t i)
-{
-    for (int band = 0; band < BANDS; band++) {
-        uint32_t *head = &index->heads[band][index->hashes[i] >> (8 * band) & 0xff];
-        index->next[i * BANDS + (size_t)band] = *head;
-        *head = (uint32_t)i + 1;
+    for (int i = 0; i < FINE * FINE; i++) fine[i] = grey_of(&cells[i / FINE][i % FINE * 3]) - 128;
+    make_basis(basis);
+    crop_plane(fine, FINE, 1, whole, grey);
+    look->contrast = contrast_of(grey);
+    look->hash = hash_grey(grey, basis, &look->mirrored);
+    for (int i = 0; i < RT_LOOK_CROPS; i++) {
+        crop_plane(fine, FINE, 1, crops[i], grey);
+        look->crops[i] = hash_grey(grey, basis, NULL);
     }
-}
-
-/* Whether two hashes share a byte below this one: then their pair has been seen. */
-static bool share_byte_below(uint64_t different, int band)
-{
-    for (int i = 0; i < band; i++)
-        if (!(different >> (8 * i) & 0xff)) return true;
-    return false;
-}
-
-/* The look of the least number that looks the same as look i; i if there is none. */
-static size_t find_match(const Index *index, size_t i)
-{
-    size_t best = i;
-    int compared = 0;
-    for (int band = 0; band < BANDS; band++) {
-        uint32_t at = index->heads[band][index->hashes[i] >> (8 * band) & 0xff];
-        for (; at && compared < MOST_COMPARED;
-             at = index->next[(at - 1) * (size_t)BANDS + (size_t)band]) {
-            size_t other = at - 1;
-            uint64_t different = index->hashes[i] ^ index->hashes[other];
-            if (other >= best || __builtin_popcountll(different) > MOST_BITS ||
-                share_byte_below(different, band))
-                continue;
-            compared++;
-            if (rt_looks_same(index->looks[i], index->looks[other])) best = other;
-        }
-    }
-    return best;
-}
-
-void rt_find_alike(const RtLook *const *looks, size_t count, size_t *alike)
-{
-    Index *index = rt_alloc(1, sizeof *index);
-    index->looks = looks;
-    index->hashes = rt_alloc(count, sizeof *index->hashes);
-    index->next = rt_alloc(count, BANDS * sizeof *index->next);
-    for (size_t i = 0; i < count; i++) {
-        alike[i] = i;
-        if (!looks[i]) continue;
-        index->hashes[i] = looks[i]->hash;
-        size_t match = find_match(index, i);
-        alike[i] = alike[match];
-        /* One more of the same hash would find nothing that the other does not, or hardly: a
-         * thousand blank pictures must not make chains of a thousand. */
-        if (match == i || index->hashes[match] != index->hashes[i]) add_to_index(index, i);
-    }
-    free(index->next);
-    free(index->hashes);
-    free(index);
 }

@@ -3,6 +3,7 @@
  *   plant faults DIR    a data set with faults of every kind; prints "KIND PATH" for each
  *   plant clean DIR     one without any
  *   plant copies DIR N  N pictures and a resized or recompressed copy of each, "copy…"
+ *   plant parts DIR N   N pictures and a mirrored or cropped copy of each, likewise
  *
  * A picture is a made-up scene of soft blobs, stripes and grain, a function of its number. */
 #include <math.h>
@@ -91,6 +92,30 @@ static Picture resize(const Picture *from, int width, int height)
                 }
                 to.rgb[(y * width + x) * 3 + c] = (unsigned char)(sum / 9 + 0.5);
             }
+    return to;
+}
+
+/* What is left if these parts of it are cut off left, right, top and bottom. */
+static Picture crop(const Picture *from, const double cut[4])
+{
+    int left = (int)(cut[0] * from->width), top = (int)(cut[2] * from->height);
+    int width = from->width - left - (int)(cut[1] * from->width);
+    int height = from->height - top - (int)(cut[3] * from->height);
+    Picture to = {width, height, malloc((size_t)width * (size_t)height * 3)};
+    for (int y = 0; y < height; y++)
+        memcpy(to.rgb + y * width * 3, from->rgb + ((top + y) * from->width + left) * 3,
+               (size_t)width * 3);
+    return to;
+}
+
+static Picture mirror(const Picture *from)
+{
+    Picture to = {from->width, from->height,
+                  malloc((size_t)from->width * (size_t)from->height * 3)};
+    for (int y = 0; y < to.height; y++)
+        for (int x = 0; x < to.width; x++)
+            memcpy(to.rgb + (y * to.width + x) * 3,
+                   from->rgb + (y * to.width + to.width - 1 - x) * 3, 3);
     return to;
 }
 
@@ -294,6 +319,14 @@ static void plant_copies(void)
     write_jpeg("train/cat/good.jpg", &picture, plain);
     write_jpeg("train/cat/worse.jpg", &picture, (JpegHow){.quality = 30, .components = 3});
     expect("near-duplicate", "train/cat/worse.jpg");
+    picture = paint(923, 150, 130), small = mirror(&picture);
+    write_jpeg("train/cat/left.jpg", &picture, plain);
+    write_jpeg("validation/cat/right.jpg", &small, (JpegHow){.quality = 70, .components = 3});
+    expect("near-leak", "validation/cat/right.jpg");
+    picture = paint(924, 170, 150), small = crop(&picture, (double[]){0.1, 0.06, 0.05, 0.09});
+    write_jpeg("train/bird/part.jpg", &small, plain);
+    write_jpeg("train/bird/whole.jpg", &picture, (JpegHow){.quality = 70, .components = 3});
+    expect("near-duplicate", "train/bird/whole.jpg");
 }
 
 static void plant_formats(void)
@@ -387,15 +420,27 @@ static void plant_clean(void)
     paint_class("validation/dog", 500, 6);
 }
 
-static void plant_pairs(int count)
+static Picture copy_resized(const Picture *picture, int number)
+{
+    int percent = 100 - 15 * (number % 5); /* 100, 85, … 40 */
+    return resize(picture, picture->width * percent / 100, picture->height * percent / 100);
+}
+
+static Picture copy_part(const Picture *picture, int number)
+{
+    double cut[4];
+    if (number % 3 == 0) return mirror(picture);
+    for (int i = 0; i < 4; i++) cut[i] = 0.05 + 0.05 * draw();
+    return crop(picture, cut);
+}
+
+static void plant_pairs(int count, Picture (*make_copy)(const Picture *, int))
 {
     static const int qualities[] = {85, 60, 40, 25};
     for (int i = 0; i < count; i++) {
         char name[200];
         Picture picture = paint(i, 150 + i * 7 % 90, 130 + i * 11 % 70);
-        int percent = 100 - 15 * (i % 5); /* 100, 85, … 40 */
-        Picture other =
-            resize(&picture, picture.width * percent / 100, picture.height * percent / 100);
+        Picture other = make_copy(&picture, i);
         snprintf(name, sizeof name, "%s/%04d.jpg", i % 2 ? "one" : "two", i);
         write_jpeg(name, &picture, plain);
         snprintf(name, sizeof name, "%s/copy%04d.jpg", i % 2 ? "one" : "two", i);
@@ -411,6 +456,7 @@ int main(int argc, char **argv)
     root = argv[2];
     if (strcmp(argv[1], "faults") == 0) plant_faults();
     if (strcmp(argv[1], "clean") == 0) plant_clean();
-    if (strcmp(argv[1], "copies") == 0) plant_pairs(argc > 3 ? atoi(argv[3]) : 100);
+    if (strcmp(argv[1], "copies") == 0) plant_pairs(argc > 3 ? atoi(argv[3]) : 100, copy_resized);
+    if (strcmp(argv[1], "parts") == 0) plant_pairs(argc > 3 ? atoi(argv[3]) : 100, copy_part);
     return 0;
 }
