@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit.h"
+#include "ground.h"
 
 enum {
     CELLS = RT_LOOK_CELLS,

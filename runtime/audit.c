@@ -1,5 +1,6 @@
 /* audit.c: reads every picture of a data set once, on all threads, and keeps what findings.c judges
- * by. It costs what decoding costs, and a fifth of that for checksums and the look of a picture. */
+ * by; what arrays need is in audit_rows.c. It costs what decoding costs, and a fifth of that for
+ * checksums and the look of a picture. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static void keep_pixels(RtAuditPicture *picture, unsigned char *rows, int channe
     size_t width = (size_t)picture->width, height = (size_t)picture->height;
     uint64_t shape = (uint64_t)width << 32 | (uint64_t)channels;
     picture->readable = true;
+    picture->flat = memcmp(rows, rows + channels, (width * height - 1) * (size_t)channels) == 0;
     picture->pixels = rt_checksum(rows, width * height * (size_t)channels) ^
                       (shape * UINT64_C(0x9e3779b97f4a7c15));
     rt_look(rows, picture->height, picture->width, channels, look);
@@ -55,8 +57,20 @@ static void read_picture(const RtModel *model, RtAuditPicture *picture, RtLook *
 static void read_task(const RtCall *call, int task)
 {
     const Reading *reading = call->in[0];
+    const RtAudit *audit = reading->audit;
     size_t i = reading->first + (size_t)task;
-    read_picture(reading->audit->model, &reading->audit->pictures[i], &reading->looks[i]);
+    if (audit->sides[audit->pictures[i].side]->paths)
+        read_picture(audit->model, &audit->pictures[i], &reading->looks[i]);
+    else
+        rt_audit_row(audit, i);
+}
+
+static void look_task(const RtCall *call, int task)
+{
+    const Reading *reading = call->in[0];
+    const RtAudit *audit = reading->audit;
+    size_t i = reading->first + (size_t)task;
+    if (!audit->sides[audit->pictures[i].side]->paths) rt_look_at_row(audit, i, &reading->looks[i]);
 }
 
 /* ---- All pictures ---------------------------------------------------------------------------- */
@@ -76,17 +90,31 @@ static void read_pictures(RtAudit *audit, RtLook *looks, RtPool *pool, bool quie
         reading.first += now;
         rt_progress_step(progress, reading.first, NULL, 0);
     }
+    rt_audit_ranges(audit);
+    for (reading.first = 0; reading.first < audit->count; reading.first += most) {
+        size_t left = audit->count - reading.first;
+        rt_parallel(look_task, (int)(left < most ? left : most), &call);
+    }
     audit->seconds = rt_seconds() - start;
     rt_progress_close(progress, NULL, 0);
     for (size_t i = 0; i < audit->count; i++) audit->bytes += audit->pictures[i].bytes;
 }
 
-static void list_pictures(RtAudit *audit, const RtData *data, int side)
+static uint64_t array_bytes(const RtArray *array)
 {
-    for (size_t i = 0; i < data->count; i++)
+    return (uint64_t)rt_array_count(array) * rt_type_size(array->type);
+}
+
+static void list_pictures(RtAudit *audit, int side)
+{
+    const RtData *data = audit->sides[side];
+    for (size_t i = 0; data && i < data->count; i++)
         audit->pictures[audit->count++] =
-            (RtAuditPicture){.path = data->paths[i], .label = data->labels[i], .side = side};
-    audit->side_counts[side] = data->count;
+            (RtAuditPicture){.path = rt_data_place(data, i),
+                             .label = data->labels ? data->labels[i] : -1,
+                             .side = side};
+    audit->side_counts[side] = data ? data->count : 0;
+    if (data && !data->paths) audit->bytes += array_bytes(&data->x);
 }
 
 static int find_class(const RtAudit *audit, const char *name)
@@ -96,14 +124,39 @@ static int find_class(const RtAudit *audit, const char *name)
     return i;
 }
 
-static void count_classes(RtAudit *audit, const RtData *train, const RtData *validation)
+/* Of arrays, classes are known by number; with another loss they have none. */
+static int count_numbers(const RtAudit *audit, RtLoss loss)
 {
-    audit->class_count = train->class_count;
-    audit->classes = rt_alloc((size_t)train->class_count, sizeof *audit->classes);
-    for (int i = 0; i < train->class_count; i++) audit->classes[i].name = train->classes[i];
+    int units = audit->model->output_size;
+    if (loss == RT_BINARY_CROSSENTROPY) return units == 1 ? 2 : 0;
+    bool classes =
+        loss == RT_CATEGORICAL_CROSSENTROPY || loss == RT_SPARSE_CATEGORICAL_CROSSENTROPY;
+    return classes ? units : 0;
+}
+
+/* Names are those of folders; where there are none, or too few, numbers. */
+static void name_classes(RtAudit *audit, RtLoss loss)
+{
+    const RtData *named = audit->sides[0];
+    bool arrays = !named->paths;
+    if (audit->sides[1] && arrays && audit->sides[1]->paths) named = audit->sides[1];
+    if (audit->sides[1] && !audit->sides[1]->paths) arrays = true;
+    int count = arrays ? count_numbers(audit, loss) : 0;
+    if (count < named->class_count) count = named->class_count;
+    audit->class_count = count;
+    audit->classes = rt_alloc((size_t)count, sizeof *audit->classes);
+    for (int i = 0; i < count; i++)
+        audit->classes[i].name =
+            i < named->class_count ? rt_format("%s", named->classes[i]) : rt_format("%d", i);
+}
+
+static void count_classes(RtAudit *audit)
+{
     for (size_t i = 0; i < audit->count; i++) {
         RtAuditPicture *picture = &audit->pictures[i];
-        if (picture->side) picture->label = find_class(audit, validation->classes[picture->label]);
+        const RtData *data = audit->sides[picture->side];
+        if (data->classes) picture->label = find_class(audit, data->classes[picture->label]);
+        if (picture->label < 0) continue;
         RtAuditClass *class = &audit->classes[picture->label];
         class->pictures[picture->side]++;
         class->readable[picture->side] += picture->readable;
@@ -176,25 +229,35 @@ static void judge_looks(RtAudit *audit, const RtLook *looks)
     free(places);
 }
 
-RtAudit *rt_audit_open(const RtModel *model, const RtData *train, const RtData *validation,
-                       RtPool *pool, bool quiet)
+static void judge_folders(RtAudit *audit)
+{
+    const RtData *train = audit->sides[0], *validation = audit->sides[1];
+    if (train->folder) rt_judge_folder(audit, train);
+    bool same = validation && train->folder && validation->folder &&
+                strcmp(validation->folder, train->folder) == 0; /* a split */
+    if (validation && validation->folder && !same) rt_judge_folder(audit, validation);
+}
+
+RtAudit *rt_audit_open(const RtModel *model, RtLoss loss, const RtData *train,
+                       const RtData *validation, RtPool *pool, bool quiet)
 {
     RtAudit *audit = rt_alloc(1, sizeof *audit);
     size_t count = train->count + (validation ? validation->count : 0);
     RtLook *looks = rt_alloc(count, sizeof *looks);
-    audit->model = model;
+    *audit = (RtAudit){.model = model, .sides = {train, validation}};
     audit->pictures = rt_alloc(count, sizeof *audit->pictures);
-    list_pictures(audit, train, 0);
-    if (validation) list_pictures(audit, validation, 1);
+    for (int side = 0; side < 2; side++) list_pictures(audit, side);
     read_pictures(audit, looks, pool, quiet);
-    count_classes(audit, train, validation);
+    for (int side = 0; side < 2; side++)
+        if (audit->sides[side] && !audit->sides[side]->paths) rt_audit_labels(audit, side, loss);
+    name_classes(audit, loss);
+    count_classes(audit);
     for (int which = 0; which < 2; which++) measure_sizes(audit, which);
     rt_judge_pictures(audit);
+    rt_judge_rows(audit);
     rt_judge_classes(audit);
     judge_looks(audit, looks);
-    rt_judge_folder(audit, train);
-    if (validation && strcmp(validation->folder, train->folder) != 0)
-        rt_judge_folder(audit, validation);
+    judge_folders(audit);
     sort_findings(audit);
     free(looks);
     return audit;
@@ -203,7 +266,11 @@ RtAudit *rt_audit_open(const RtModel *model, const RtData *train, const RtData *
 void rt_audit_close(RtAudit *audit)
 {
     if (!audit) return;
-    for (size_t i = 0; i < audit->count; i++) free(audit->pictures[i].problem);
+    for (size_t i = 0; i < audit->count; i++) {
+        free(audit->pictures[i].path);
+        free(audit->pictures[i].problem);
+    }
+    for (int i = 0; i < audit->class_count; i++) free(audit->classes[i].name);
     for (size_t i = 0; i < audit->finding_count; i++) {
         free(audit->findings[i].path);
         free(audit->findings[i].other);

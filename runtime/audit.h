@@ -72,11 +72,16 @@ typedef enum {
     RT_EMPTY_CLASS, /* a class without one picture to learn from */
     RT_LEAK,        /* the same picture on both sides of the split */
     RT_TWO_LABELS,  /* the same picture under two labels */
+    RT_NOT_FINITE,  /* rows of arrays: some of their numbers are NaN or infinite */
+    RT_NO_LABEL,    /* what y says of a row cannot be */
     RT_NEAR_LEAK,   /* likewise, of pictures that look the same */
     RT_NEAR_TWO_LABELS,
     RT_DUPLICATE, /* on one side, under one label */
     RT_NEAR_DUPLICATE,
-    RT_MISNAMED, /* a PNG named .jpg */
+    RT_RANGE,     /* numbers of arrays that are not scaled as the model, or the other side, is */
+    RT_LABEL_SUM, /* a row of y that should come to 1 */
+    RT_FLAT,      /* one colour throughout */
+    RT_MISNAMED,  /* a PNG named .jpg */
     RT_CMYK,
     RT_TURNED, /* by EXIF */
     RT_ANIMATED,
@@ -109,17 +114,20 @@ typedef struct {
 extern const RtFindingText rt_finding_texts[RT_FINDING_KINDS];
 
 typedef struct {
-    const char *name;   /* the data set's */
+    char *name;
     size_t pictures[2]; /* for training, for validation */
     size_t readable[2];
 } RtAuditClass;
 
 /* One picture, as far as it could be read. */
 typedef struct {
-    const char *path; /* the data set's */
-    int label, side;  /* side 0: training, 1: validation */
-    bool readable;
+    char *path;      /* or where it stands in a file of arrays */
+    int label, side; /* label: class, -1: it has none; side 0: training, 1: validation */
+    bool readable, flat;
     int width, height;
+    size_t not_finite; /* of arrays: so many numbers are; least and most of the others */
+    real low, high;
+    uint64_t target; /* of arrays whose labels are no classes: a checksum of them; else 0 */
     uint64_t bytes, content, pixels; /* checksums of the file and of what was decoded */
     RtFacts facts;
     char *problem; /* NULL if readable */
@@ -127,6 +135,7 @@ typedef struct {
 
 typedef struct {
     const RtModel *model;
+    const RtData *sides[2]; /* for training, for validation: may be NULL */
     size_t count;
     RtAuditPicture *pictures; /* (count): those for training first */
     size_t side_counts[2];
@@ -136,16 +145,35 @@ typedef struct {
     size_t finding_count;
     size_t kinds[RT_FINDING_KINDS]; /* how many of each */
     size_t errors, warnings;
+    real low[2], high[2]; /* of each side that is arrays: least and most number */
+    int scale[2];         /* likewise, of most rows: 0 to 255, 0 to 1, or (0) anything else */
     int smallest[2], middle[2], largest[2]; /* width, height: least, median, most of each */
     uint64_t bytes;
     double seconds; /* of reading */
 } RtAudit;
 
-/* Reads every picture of folders once, on all threads of the pool. Both data sets must stay until
- * rt_audit_close. validation may be NULL; quiet: no progress. */
-RtAudit *rt_audit_open(const RtModel *model, const RtData *train, const RtData *validation,
-                       RtPool *pool, bool quiet);
+/* Reads every picture once, on all threads of the pool. Both data sets must stay until
+ * rt_audit_close. loss: says what labels of arrays are, whose shapes fit it. validation may be
+ * NULL; quiet: no progress. */
+RtAudit *rt_audit_open(const RtModel *model, RtLoss loss, const RtData *train,
+                       const RtData *validation, RtPool *pool, bool quiet);
 void rt_audit_close(RtAudit *audit);
+/* Of arrays the model tells how many classes there may be, and some may not be there. */
+static inline bool rt_audit_has(const RtAuditClass *class)
+{
+    return class->pictures[0] + class->pictures[1] > 0;
+}
+
+/* ---- audit_rows.c: the same of arrays ----------------------------------------------------------
+ */
+
+/* Numbers of a row as they are; then, once those of all rows are known, what it looks like. */
+void rt_audit_row(const RtAudit *audit, size_t picture);
+void rt_audit_ranges(RtAudit *audit);
+void rt_look_at_row(const RtAudit *audit, size_t picture, RtLook *look);
+/* Labels of a side, and what is wrong with them. */
+void rt_audit_labels(RtAudit *audit, int side, RtLoss loss);
+void rt_judge_rows(RtAudit *audit);
 
 /* ---- findings.c: what is to be said of what was read ------------------------------------------
  */

@@ -15,6 +15,15 @@ static const char *severity(const RtFindingText *text) { return text->error ? "e
 
 /* ---- Text ------------------------------------------------------------------------------------ */
 
+static void print_numbers(const RtAudit *audit)
+{
+    static const char *const sides[] = {"training", "validation"};
+    for (int side = 0; side < 2; side++)
+        if (audit->sides[side] && !audit->sides[side]->paths)
+            printf("numbers for %s: %g to %g\n", sides[side], (double)audit->low[side],
+                   (double)audit->high[side]);
+}
+
 static void print_head(const RtAudit *audit)
 {
     const RtModel *model = audit->model;
@@ -26,10 +35,12 @@ static void print_head(const RtAudit *audit)
         printf("sizes: %dx%d to %dx%d, median %dx%d; the model takes %dx%d\n", audit->smallest[0],
                audit->smallest[1], audit->largest[0], audit->largest[1], audit->middle[0],
                audit->middle[1], model->width, model->height);
-    printf("\n%-24s %10s %10s\n", "class", "training", "validation");
+    print_numbers(audit);
+    if (audit->class_count) printf("\n%-24s %10s %10s\n", "class", "training", "validation");
     for (int i = 0; i < audit->class_count; i++)
-        printf("%-24s %10zu %10zu\n", audit->classes[i].name, audit->classes[i].pictures[0],
-               audit->classes[i].pictures[1]);
+        if (rt_audit_has(&audit->classes[i]))
+            printf("%-24s %10zu %10zu\n", audit->classes[i].name, audit->classes[i].pictures[0],
+                   audit->classes[i].pictures[1]);
 }
 
 static void print_findings(const RtAudit *audit)
@@ -82,14 +93,30 @@ static void print_member(const char *before, const char *name, const char *value
         printf("null");
 }
 
+static void print_json_numbers(const RtAudit *audit)
+{
+    static const char *const sides[] = {"training", "validation"};
+    bool first = true;
+    for (int side = 0; side < 2; side++) {
+        if (!audit->sides[side] || audit->sides[side]->paths) continue;
+        printf("%s\"%s\": [%.9g, %.9g]", first ? ", \"numbers\": {" : ", ", sides[side],
+               (double)audit->low[side], (double)audit->high[side]);
+        first = false;
+    }
+    if (!first) printf("}");
+}
+
 static void print_json_classes(const RtAudit *audit)
 {
+    const char *before = "{";
     printf(", \"classes\": [");
     for (int i = 0; i < audit->class_count; i++) {
         const RtAuditClass *class = &audit->classes[i];
-        print_member(i ? ", {" : "{", "class", class->name);
+        if (!rt_audit_has(class)) continue;
+        print_member(before, "class", class->name);
         printf(", \"training\": %zu, \"validation\": %zu, \"readable\": [%zu, %zu]}",
                class->pictures[0], class->pictures[1], class->readable[0], class->readable[1]);
+        before = ", {";
     }
     printf("]");
 }
@@ -120,6 +147,7 @@ static void print_json(const RtAudit *audit)
     printf(", \"sizes\": {\"least\": [%d, %d], \"median\": [%d, %d], \"most\": [%d, %d]}",
            audit->smallest[0], audit->smallest[1], audit->middle[0], audit->middle[1],
            audit->largest[0], audit->largest[1]);
+    print_json_numbers(audit);
     print_json_classes(audit);
     print_json_findings(audit);
     printf(", \"errors\": %zu, \"warnings\": %zu}\n", audit->errors, audit->warnings);
@@ -127,24 +155,41 @@ static void print_json(const RtAudit *audit)
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
+/* With every loss that the labels must fit. */
+static void check_labels(const RtModel *model, const RtOptions *options, const RtData *data,
+                         void (*check)(const RtData *, const RtModel *, RtLoss))
+{
+    for (int i = 0; data && i < model->phase_count; i++)
+        if (!options->phase || strcmp(options->phase, model->phases[i].name) == 0)
+            check(data, model, model->phases[i].loss);
+}
+
+/* Labels of arrays are judged by the loss of the phase asked for, or of the first. */
+static RtLoss choose_loss(const RtModel *model, const RtOptions *options)
+{
+    if (model->phase_count == 0) return RT_LOSS_NONE;
+    return (options->phase ? rt_find_phase(model, options->phase) : &model->phases[0])->loss;
+}
+
 int rt_check(const RtModel *model, const RtOptions *options)
 {
     RtData *train, *validation;
     rt_data_open_pair(options->data, options->validation, options->validation_split, options->seed,
                       model, &train, &validation);
-    if (!train->paths || (validation && !validation->paths))
-        rt_die(RT_BAD_DATA, NULL, "%s: check reads folders of pictures; this holds arrays",
-               train->paths ? options->validation : options->data);
+    if (!train->paths) check_labels(model, options, train, rt_data_check_shape);
+    if (validation && !validation->paths)
+        check_labels(model, options, validation, rt_data_check_shape);
     RtPool *pool = rt_pool_open(options->threads);
-    RtAudit *audit = rt_audit_open(model, train, validation, pool, options->quiet);
+    RtAudit *audit =
+        rt_audit_open(model, choose_loss(model, options), train, validation, pool, options->quiet);
     rt_pool_close(pool);
     (options->json ? print_json : print_text)(audit);
     bool bad = audit->errors || (options->strict && audit->warnings);
+    bool told = audit->kinds[RT_NO_LABEL];
     rt_audit_close(audit);
     fflush(stdout);
-    for (int i = 0; i < model->phase_count; i++)
-        if (!options->phase || strcmp(options->phase, model->phases[i].name) == 0)
-            rt_data_check(train, model, model->phases[i].loss);
+    if (!told) check_labels(model, options, train, rt_data_check);
+    if (!told) check_labels(model, options, validation, rt_data_check);
     rt_data_close(train);
     rt_data_close(validation);
     return bad ? RT_BAD_DATA : RT_OK;

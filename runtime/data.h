@@ -60,6 +60,8 @@ typedef struct {
     char **classes; /* names, in label order; NULL for arrays */
     int class_count;
     RtArray x, y;    /* arrays: all pictures and their labels as given (data NULL for folders) */
+    char *file;      /* that holds the arrays; NULL for folders */
+    size_t *rows;    /* (count): of arrays that were split, which of the file's each is; or NULL */
     char **problems; /* loader.c: why a picture cannot be read, "" once the user knows, NULL: it
                       * can be read or is untried; NULL: no loader was opened yet */
     size_t skipped;  /* pictures that could not be read so far (loader.c counts) */
@@ -80,6 +82,8 @@ RtData *rt_data_open(const char *path, const RtModel *model, bool need_labels);
 void rt_data_open_pair(const char *path, const char *validation, double split, uint64_t seed,
                        const RtModel *model, RtData **train, RtData **validation_side);
 void rt_data_close(RtData *data);
+/* Where a picture is: its path, or "FILE x[ROW]". */
+char *rt_data_place(const RtData *data, size_t index);
 bool rt_is_picture_name(const char *name); /* ends in .jpg, .jpeg or .png */
 /* contents.c: of all pictures; they are read the first time. */
 const RtContent *rt_contents(RtData *data);
@@ -94,6 +98,10 @@ int rt_label_size(const RtModel *model, RtLoss loss);
 /* The classes must fit the model's output (binary: 2 classes for 1 unit; categorical: as many as
  * units): exit 4 with both numbers. */
 void rt_data_check(const RtData *data, const RtModel *model, RtLoss loss);
+/* Of arrays: how many numbers there are for each picture. Exit 4 likewise. */
+void rt_data_check_shape(const RtData *data, const RtModel *model, RtLoss loss);
+/* What one number of y may be. */
+bool rt_is_label(real value, RtLoss loss, int units);
 
 /* ---- loader.c: batches, decoded beside the computing ----------------------------------------- */
 

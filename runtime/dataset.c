@@ -229,6 +229,7 @@ static void open_arrays(RtData *data, const char *path, const RtModel *model, bo
 {
     data->x = rt_npy_read(path, "x", MAX_NUMBERS, RT_BAD_DATA);
     check_pictures(&data->x, path, model);
+    data->file = rt_format("%s", path);
     data->count = (size_t)data->x.dims[0];
     if (!need_labels) return;
     if (!rt_npz_has(path, "y"))
@@ -265,12 +266,20 @@ void rt_data_close(RtData *data)
     free(data->problems);
     free(data->contents);
     free(data->folder);
+    free(data->file);
+    free(data->rows);
     free(data->paths);
     free(data->labels);
     free(data->classes);
     rt_array_free(&data->x);
     rt_array_free(&data->y);
     free(data);
+}
+
+char *rt_data_place(const RtData *data, size_t index)
+{
+    if (data->paths) return rt_format("%s", data->paths[index]);
+    return rt_format("%s x[%zu]", data->file, data->rows ? data->rows[index] : index);
 }
 
 /* ---- Two sides
@@ -294,6 +303,18 @@ static void split_array(RtArray *from, RtArray *to, const bool *held, size_t hel
     from->data = rt_grow(from->data, kept, row);
     from->dims[0] = (int64_t)kept;
     to->dims[0] = (int64_t)moved;
+}
+
+static void split_arrays(RtData *from, RtData *to, const bool *held, size_t held_count)
+{
+    size_t kept = 0, moved = 0;
+    split_array(&from->x, &to->x, held, held_count);
+    split_array(&from->y, &to->y, held, held_count);
+    to->file = rt_format("%s", from->file);
+    to->rows = rt_alloc(held_count, sizeof *to->rows);
+    from->rows = rt_alloc(from->count - held_count, sizeof *from->rows);
+    for (size_t i = 0; i < from->count; i++)
+        *(held[i] ? &to->rows[moved++] : &from->rows[kept++]) = i;
 }
 
 static void split_paths(RtData *from, RtData *to, const bool *held, size_t held_count)
@@ -324,12 +345,7 @@ static RtData *hold_out(RtData *data, double split, uint64_t seed, const char *p
     rt_shuffle(seed, UINT32_MAX, order, data->count); /* an epoch that no training reaches */
     for (size_t i = data->count - held_count; i < data->count; i++) held[order[i]] = true;
     RtData *side = rt_alloc(1, sizeof *side);
-    if (data->paths) {
-        split_paths(data, side, held, held_count);
-    } else {
-        split_array(&data->x, &side->x, held, held_count);
-        split_array(&data->y, &side->y, held, held_count);
-    }
+    (data->paths ? split_paths : split_arrays)(data, side, held, held_count);
     side->count = held_count;
     data->count -= held_count;
     free(order);

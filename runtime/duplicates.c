@@ -83,11 +83,14 @@ static void add(const Search *search, RtFindingKind certain, RtFindingKind near,
     RtAudit *audit = search->audit;
     const RtAuditPicture *a = &audit->pictures[one], *b = &audit->pictures[other];
     bool same = search->same[one] == search->same[other];
-    bool same_file = same && a->content == b->content && a->bytes == b->bytes;
+    bool same_file = same && a->bytes && a->content == b->content && a->bytes == b->bytes;
     const char *how = same_file ? "the same file as"
                       : same    ? "the same pixels as"
                                 : likeness(search, one, other);
-    if (a->label != b->label)
+    if (a->target != b->target)
+        rt_add_finding(audit, same ? certain : near, a->path, b->path, "%s %s: with other labels",
+                       how, b->path);
+    else if (a->label != b->label && a->label >= 0 && b->label >= 0)
         rt_add_finding(audit, same ? certain : near, a->path, b->path, "%s %s: \"%s\" and \"%s\"",
                        how, b->path, audit->classes[a->label].name, audit->classes[b->label].name);
     else
@@ -97,7 +100,8 @@ static void add(const Search *search, RtFindingKind certain, RtFindingKind near,
 static bool crosses(const RtAuditPicture *a, const RtAuditPicture *b) { return a->side != b->side; }
 static bool differs(const RtAuditPicture *a, const RtAuditPicture *b)
 {
-    return a->label != b->label;
+    bool classes = a->label >= 0 && b->label >= 0 && a->label != b->label;
+    return classes || (a->target != b->target && a->pixels == b->pixels);
 }
 static bool repeats(const RtAuditPicture *a, const RtAuditPicture *b)
 {

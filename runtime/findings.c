@@ -20,6 +20,9 @@ const RtFindingText rt_finding_texts[RT_FINDING_KINDS] = {
                  "learned and then asked: validation looks better than it is"},
     [RT_TWO_LABELS] = {"two-labels", true, "the same picture under two labels",
                        "learned as the one and as the other"},
+    [RT_NOT_FINITE] = {"not-finite", true, "with numbers that are NaN or infinite",
+                       "the loss is no number: training ends there"},
+    [RT_NO_LABEL] = {"no-label", true, "with a label that cannot be", "training does not begin"},
     [RT_NEAR_LEAK] = {"near-leak", false, "look the same, for training and for validation",
                       "if it is one picture: learned and then asked"},
     [RT_NEAR_TWO_LABELS] = {"near-two-labels", false, "look the same, under two labels",
@@ -27,6 +30,10 @@ const RtFindingText rt_finding_texts[RT_FINDING_KINDS] = {
     [RT_DUPLICATE] = {"duplicate", false, "the same picture again", "counts more than others"},
     [RT_NEAR_DUPLICATE] = {"near-duplicate", false, "look the same",
                            "if it is one picture: counts more than others"},
+    [RT_RANGE] = {"range", false, "of another scale than is expected", "learned as they are"},
+    [RT_LABEL_SUM] = {"label-sum", false, "labels that do not come to 1",
+                      "its loss counts by that sum"},
+    [RT_FLAT] = {"flat", false, "one colour throughout", "nothing to be learned from"},
     [RT_MISNAMED] = {"misnamed", false, "named as what they are not", "read as what they are"},
     [RT_CMYK] = {"cmyk", false, "stored as CMYK", "converted to RGB, without a colour profile"},
     [RT_TURNED] = {"turned", false, "turned by EXIF",
@@ -88,6 +95,7 @@ static void judge_orientation(RtAudit *audit, const RtAuditPicture *picture)
 static void judge_storage(RtAudit *audit, const RtAuditPicture *picture)
 {
     const RtFacts *facts = &picture->facts;
+    if (facts->format == RT_UNKNOWN_FORMAT) return; /* a row of an array */
     if (is_misnamed(picture))
         rt_add_finding(audit, RT_MISNAMED, picture->path, NULL, "a %s",
                        rt_format_name(facts->format));
@@ -166,6 +174,8 @@ void rt_judge_pictures(RtAudit *audit)
             judge_unreadable(audit, picture);
             continue;
         }
+        if (picture->flat && !picture->not_finite)
+            rt_add_finding(audit, RT_FLAT, picture->path, NULL, "every pixel is the same");
         judge_storage(audit, picture);
         judge_orientation(audit, picture);
         judge_size(audit, picture, middle);
@@ -179,7 +189,10 @@ static void judge_class(RtAudit *audit, const RtAuditClass *class, const RtAudit
 {
     static const size_t MANY = 3; /* times as many */
     size_t count = class->readable[0];
-    if (count == 0)
+    if (!rt_audit_has(class)) return;
+    if (count == 0 && class->pictures[0] == 0)
+        rt_add_finding(audit, RT_EMPTY_CLASS, class->name, NULL, "none for training");
+    else if (count == 0)
         rt_add_finding(audit, RT_EMPTY_CLASS, class->name, NULL,
                        "%zu for training, none of which can be read", class->pictures[0]);
     else if (count == 1)
@@ -193,12 +206,24 @@ static void judge_class(RtAudit *audit, const RtAuditClass *class, const RtAudit
         rt_add_finding(audit, RT_FEW, class->name, NULL, "no picture for validation");
 }
 
+/* Numbers of classes that labels of arrays could have: the model tells how many there are. */
+static void judge_absent(RtAudit *audit)
+{
+    int absent = 0;
+    for (int i = 0; i < audit->class_count; i++) absent += !rt_audit_has(&audit->classes[i]);
+    const RtData *arrays = audit->sides[audit->sides[0]->paths ? 1 : 0];
+    if (absent)
+        rt_add_finding(audit, RT_FEW, arrays->file, NULL, "%d of %d classes are no row's label",
+                       absent, audit->class_count);
+}
+
 void rt_judge_classes(RtAudit *audit)
 {
     const RtAuditClass *largest = audit->classes;
     for (int i = 1; i < audit->class_count; i++)
         if (audit->classes[i].readable[0] > largest->readable[0]) largest = &audit->classes[i];
     for (int i = 0; i < audit->class_count; i++) judge_class(audit, &audit->classes[i], largest);
+    judge_absent(audit);
 }
 
 /* ---- Files that are not read ----------------------------------------------------------------- */

@@ -40,8 +40,7 @@ static void check_classes(const RtData *data, const RtModel *model, RtLoss loss)
            units, units == 1 ? "" : "s", loss_name(loss));
 }
 
-/* What one number of y may be, by the loss. */
-static bool is_label(real value, RtLoss loss, int units)
+bool rt_is_label(real value, RtLoss loss, int units)
 {
     if (loss == RT_SPARSE_CATEGORICAL_CROSSENTROPY)
         return value >= 0 && value < (real)units && value == RM(floor)(value);
@@ -49,10 +48,10 @@ static bool is_label(real value, RtLoss loss, int units)
     return value >= 0 && value <= 1;
 }
 
-static void check_array(const RtArray *y, size_t count, const RtModel *model, RtLoss loss)
+void rt_data_check_shape(const RtData *data, const RtModel *model, RtLoss loss)
 {
-    size_t size = (size_t)rt_label_size(model, loss);
-    size_t numbers = (size_t)rt_array_count(y);
+    size_t size = (size_t)rt_label_size(model, loss), count = data->count;
+    size_t numbers = (size_t)rt_array_count(&data->y);
     if (numbers != count * size)
         rt_die(RT_BAD_DATA,
                loss == RT_CATEGORICAL_CROSSENTROPY && numbers == count
@@ -60,13 +59,19 @@ static void check_array(const RtArray *y, size_t count, const RtModel *model, Rt
                    : NULL,
                "y has %zu numbers for each picture, %s of %d outputs wants %zu", numbers / count,
                loss_name(loss), model->output_size, size);
+}
+
+static void check_array(const RtData *data, const RtModel *model, RtLoss loss)
+{
+    rt_data_check_shape(data, model, loss);
+    size_t size = (size_t)rt_label_size(model, loss), numbers = data->count * size;
     real *values = rt_alloc(numbers, sizeof *values);
-    rt_array_to_real(y, values);
+    rt_array_to_real(&data->y, values);
     for (size_t i = 0; i < numbers; i++)
-        if (!is_label(values[i], loss, model->output_size))
-            rt_die(RT_BAD_DATA, NULL, "y, row %zu: %g is no label for %s of %d output%s", i / size,
-                   (double)values[i], loss_name(loss), model->output_size,
-                   model->output_size == 1 ? "" : "s");
+        if (!rt_is_label(values[i], loss, model->output_size))
+            rt_die(RT_BAD_DATA, NULL, "y, row %zu: %g is no label for %s of %d output%s",
+                   data->rows ? data->rows[i / size] : i / size, (double)values[i], loss_name(loss),
+                   model->output_size, model->output_size == 1 ? "" : "s");
     free(values);
 }
 
@@ -76,7 +81,7 @@ void rt_data_check(const RtData *data, const RtModel *model, RtLoss loss)
     if (data->classes)
         check_classes(data, model, loss);
     else if (data->y.data)
-        check_array(&data->y, data->count, model, loss);
+        check_array(data, model, loss);
     else
         rt_die(RT_BAD_DATA, NULL, "the data have no labels, which %s needs", loss_name(loss));
 }

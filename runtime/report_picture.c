@@ -141,7 +141,8 @@ static void write_words(const RtReport *report, const RtJudged *judged)
 static void write_card(const RtReport *report, const RtJudged *judged)
 {
     const RtData *data = report->verdict.data;
-    char *row = rt_format("row %llu", (unsigned long long)judged->sample);
+    size_t sample = judged->sample;
+    char *row = rt_format("row %zu", data->rows ? data->rows[sample] : sample);
     const char *name = data->paths ? rt_base_name(data->paths[judged->sample]) : row;
     rt_html(report->out, "<li><figure>");
     write_thumbnail(report, judged, name);
