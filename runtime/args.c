@@ -208,10 +208,10 @@ void rt_args_fill(const RtJson *args, RtOptions *options)
     const RtJson *training = data ? rt_json_get(data, "training") : NULL;
     const char *folder = training ? rt_json_text(training) : NULL;
     if (!folder || options->validation || options->validation_split > 0) return;
-    if (options->data && strcmp(options->data, folder) != 0) return;
+    if (options->data && !rt_json_keeps(options->data, folder)) return;
     const RtJson *validation = rt_json_get(data, "validation");
     const RtJson *split = rt_json_get(data, "validation_split");
-    options->data = folder;
+    if (!options->data) options->data = folder;
     options->validation = validation ? rt_json_text(validation) : NULL;
     if (!split || !rt_json_number(split, &options->validation_split) ||
         options->validation_split < 0 || options->validation_split >= 1)

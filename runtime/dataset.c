@@ -246,7 +246,12 @@ static void open_arrays(RtData *data, const char *path, const RtModel *model, bo
 RtData *rt_data_open(const char *path, const RtModel *model, bool need_labels)
 {
     struct stat status;
-    if (stat(path, &status) != 0) rt_die(RT_BAD_DATA, NULL, "%s: %s", path, strerror(errno));
+    if (stat(path, &status) != 0)
+        rt_die(RT_BAD_DATA,
+               strstr(path, "\xef\xbf\xbd") /* where JSON has lost bytes that are not UTF-8 */
+                   ? "a name that is not UTF-8 is not kept with a training; --data gives it"
+                   : NULL,
+               "%s: %s", path, strerror(errno));
     RtData *data = rt_alloc(1, sizeof *data);
     if (!S_ISDIR(status.st_mode))
         open_arrays(data, path, model, need_labels);

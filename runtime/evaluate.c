@@ -65,7 +65,8 @@ static const RtPhase *choose_phase(const RtSession *session, const RtSaved *save
     return phase ? phase : &model->phases[model->phase_count - 1];
 }
 
-/* Labels are positions in the sorted list of classes: another list would give wrong numbers. */
+/* Labels are positions in the sorted list of classes: another list would give wrong numbers. A name
+ * that is not UTF-8 is not kept byte for byte. */
 void rt_classes_check(const RtData *data, const RtSaved *saved, const char *path)
 {
     if (!saved || !saved->classes || !data->classes) return;
@@ -73,7 +74,7 @@ void rt_classes_check(const RtData *data, const RtSaved *saved, const char *path
         rt_die(RT_BAD_DATA, NULL, "%s: %d classes, but the weights were trained on %d", path,
                data->class_count, saved->class_count);
     for (int i = 0; i < data->class_count; i++)
-        if (strcmp(saved->classes[i], data->classes[i]) != 0)
+        if (!rt_json_keeps(data->classes[i], saved->classes[i]))
             rt_die(RT_BAD_DATA, "the class folders must have the names they had in training",
                    "%s: class %d is \"%s\", but the weights were trained with \"%s\" there", path,
                    i, data->classes[i], saved->classes[i]);

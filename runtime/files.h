@@ -69,6 +69,8 @@ const char *rt_json_text(const RtJson *string);             /* NULL if not a str
 bool rt_json_integer(const RtJson *number, int64_t *value); /* exact integers only */
 bool rt_json_number(const RtJson *number, double *value);
 void rt_json_write_string(FILE *out, const char *text); /* quoted and escaped */
+/* Whether text, written so, reads as `kept`: bytes that are not UTF-8 are U+FFFD then. */
+bool rt_json_keeps(const char *text, const char *kept);
 /* Length of the well-formed UTF-8 character at text; 0 if none. */
 size_t rt_utf8_length(const unsigned char *text, size_t left);
 

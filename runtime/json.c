@@ -281,3 +281,15 @@ void rt_json_write_string(FILE *out, const char *text)
     }
     fputc('"', out);
 }
+
+bool rt_json_keeps(const char *text, const char *kept)
+{
+    const unsigned char *at = (const unsigned char *)text, *end = at + strlen(text);
+    while (at < end) {
+        size_t length = rt_utf8_length(at, (size_t)(end - at)), written = length ? length : 3;
+        if (strncmp(kept, length ? (const char *)at : "\xef\xbf\xbd", written) != 0) return false;
+        at += length ? length : 1;
+        kept += written;
+    }
+    return *kept == '\0';
+}

@@ -101,6 +101,18 @@ static void write_verdict(const RtReport *report)
                              "pictures that the model was trained on.</p>\n");
 }
 
+/* The program as it was called: this command can be given again where that one was. */
+static void write_what_is_left(const RtReport *report)
+{
+    const RtOptions *options = report->session->options;
+    rt_html(report->out, "<p class=\"warn\">No pictures were judged for this page. To add classes, "
+                         "predictions and what is odd with the data:<br><code>");
+    rt_html_argument(report->out, options->argc ? options->argv[0] : rt_program);
+    rt_html(report->out, " report --out ");
+    rt_html_argument(report->out, report->folder);
+    rt_html(report->out, "</code></p>\n");
+}
+
 static void write_state(const RtReport *report)
 {
     double signal = 0;
@@ -112,13 +124,10 @@ static void write_state(const RtReport *report)
     else if (signal != 0)
         rt_html(report->out,
                 "<p class=\"warn\">The training was stopped by a signal after %zu "
-                "epochs.</p>\n",
-                report->epochs.rows);
+                "epoch%s.</p>\n",
+                report->epochs.rows, report->epochs.rows == 1 ? "" : "s");
     if (report->verdict.count == 0 && report->weights)
-        rt_html(report->out,
-                "<p class=\"warn\">No pictures were judged for this page; <code>%s report --out %s"
-                "</code> adds classes and predictions.</p>\n",
-                rt_program, report->folder);
+        write_what_is_left(report);
     else if (!report->weights)
         rt_html(report->out, "<p class=\"warn\">No epoch was finished: there are no trained "
                              "weights.</p>\n");

@@ -49,6 +49,7 @@ typedef struct {
     uint64_t sample; /* index in the data */
     real loss;       /* without regularization */
     real probability;
+    real said, is;    /* of one output that is no class: its value, and the right one */
     int truth, guess; /* classes; -1 if labels are no classes */
 } RtJudged;
 
@@ -103,6 +104,8 @@ extern const char *const rt_report_style[];      /* report_style.c: CSS; NULL en
 /* printf to a page: what %s takes is escaped, and bytes that are no character of HTML become
  * U+FFFD. Conversions: %s %c %d %u %zu %lld %f %g %%, with flags, width and precision. */
 void rt_html(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* An argument as a shell would have to be given it. */
+void rt_html_argument(FILE *out, const char *text);
 /* "14,714,688"; "61.8 MiB"; "1.15 M"; "1 h 02 min": each in a buffer of its own kind, good until
  * the fourth call after it. */
 const char *rt_count_text(int64_t count);

@@ -112,23 +112,6 @@ void rt_report_data(const RtReport *report)
 
 /* ---- Facts ----------------------------------------------------------------------------------- */
 
-/* An argument as a shell would have to be given it. */
-static void write_argument(FILE *out, const char *text)
-{
-    if (*text && !text[strcspn(text, " \t\n\"'\\$&|;<>()*?[]{}!#`~")]) {
-        rt_html(out, " %s", text);
-        return;
-    }
-    rt_html(out, " '");
-    for (size_t part; *text; text += part + (text[part] != 0)) {
-        part = strcspn(text, "'");
-        char *plain = rt_format("%.*s", (int)part, text);
-        rt_html(out, text[part] ? "%s'\\''" : "%s", plain);
-        free(plain);
-    }
-    rt_html(out, "'");
-}
-
 static void write_command(const RtReport *report)
 {
     const char *program = rt_json_text(rt_json_get(report->args, "program"));
@@ -136,7 +119,10 @@ static void write_command(const RtReport *report)
     if (!program) return;
     rt_html(report->out, "<dt>command</dt><dd><code>%s", program);
     for (const RtJson *one = rt_json_at(arguments, 0); one; one = rt_json_next(one))
-        if (rt_json_text(one)) write_argument(report->out, rt_json_text(one));
+        if (rt_json_text(one)) {
+            rt_html(report->out, " ");
+            rt_html_argument(report->out, rt_json_text(one));
+        }
     rt_html(report->out, "</code></dd>\n");
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "files.h"
+#include "ground.h"
 #include "report.h"
 
 /* ---- Text ------------------------------------------------------------------------------------ */
@@ -79,6 +80,22 @@ void rt_html(FILE *out, const char *format, ...)
         format += length;
     }
     va_end(arguments);
+}
+
+void rt_html_argument(FILE *out, const char *text)
+{
+    if (*text && !text[strcspn(text, " \t\n\"'\\$&|;<>()*?[]{}!#`~")]) {
+        rt_html(out, "%s", text);
+        return;
+    }
+    rt_html(out, "'");
+    for (size_t part; *text; text += part + (text[part] != 0)) {
+        part = strcspn(text, "'");
+        char *plain = rt_format("%.*s", (int)part, text);
+        rt_html(out, text[part] ? "%s'\\''" : "%s", plain);
+        free(plain);
+    }
+    rt_html(out, "'");
 }
 
 /* ---- Numbers --------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@ static int count_classes(const RtModel *model, RtLoss loss)
 static RtJudged judge(const RtModel *model, int classes, const real *y, int labels, const real *out)
 {
     int units = model->output_size;
-    RtJudged judged = {.truth = -1, .guess = -1};
+    RtJudged judged = {.said = out[0], .is = labels ? y[0] : 0, .truth = -1, .guess = -1};
     if (classes == 0) return judged;
     judged.truth = units == 1 ? y[0] > (real)0.5 : labels == 1 ? (int)y[0] : rt_argmax(y, labels);
     judged.guess = units == 1 ? out[0] > (real)0.5 : rt_argmax(out, units);

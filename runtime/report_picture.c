@@ -132,6 +132,9 @@ static void write_words(const RtReport *report, const RtJudged *judged)
             rt_html(report->out, "<span class=\"truth\">is %s</span>",
                     rt_class_name(verdict, judged->truth, truth));
     }
+    if (verdict->classes == 0 && report->model->output_size == 1)
+        rt_html(report->out, "<b>%.4g</b><span class=\"truth\">is %.4g</span>",
+                (double)judged->said, (double)judged->is);
     if (judged->loss < (real)0.001 && judged->loss >= 0)
         rt_html(report->out, "<small>loss below 0.001</small>");
     else
@@ -192,8 +195,12 @@ void rt_report_pictures(const RtReport *report)
     const RtVerdict *verdict = &report->verdict;
     if (verdict->count == 0) return;
     size_t shown = verdict->count < SHOWN ? verdict->count : SHOWN;
-    rt_html(report->out, "<section id=\"pictures\"><h2>Predictions</h2>\n"
-                         "<p>What the model said, and how sure it was.</p>\n");
+    rt_html(report->out,
+            "<section id=\"pictures\"><h2>Predictions</h2>\n"
+            "<p>%s</p>\n",
+            verdict->classes > 0              ? "What the model said, and how sure it was."
+            : report->model->output_size == 1 ? "What the model said, and what is right."
+                                              : "By the loss of each.");
     write_worst(report, shown);
     write_random(report, shown);
     rt_html(report->out, "</section>\n");

@@ -47,7 +47,8 @@ const char *const rt_report_style[] = {
     /* ---- Cards of numbers ---- */
     ".cards{list-style:none;display:grid;gap:10px;padding:0;margin:16px 0 18px;"
     "grid-template-columns:repeat(auto-fit,minmax(150px,1fr))}\n",
-    ".cards li{border:1px solid var(--line);border-radius:8px;padding:10px 12px;display:flex;"
+    ".cards li{min-width:0;overflow-wrap:anywhere;border:1px solid "
+    "var(--line);border-radius:8px;padding:10px 12px;display:flex;"
     "flex-direction:column}.cards span{color:var(--muted);font-size:14px}\n",
     ".cards b{font-size:24px;line-height:1.3;font-weight:600}\n",
 
@@ -78,7 +79,8 @@ const char *const rt_report_style[] = {
     ".names2 tr>:nth-child(2),.layers tr>:nth-child(2),.phases tr>:nth-child(2),"
     ".phases tr>:nth-child(3){text-align:left}\n",
     ".numbers tbody th{font-weight:400;min-width:90px;max-width:320px;overflow-wrap:anywhere}"
-    ".layers tbody th{white-space:nowrap}"
+    ".layers tbody th{min-width:170px}.names2 td:nth-child(-n+2){white-space:normal;"
+    "overflow-wrap:anywhere;min-width:110px;max-width:260px}"
     ".numbers thead th[colspan]{text-align:center}\n",
     ".numbers .minor{color:var(--muted);padding-left:0}.numbers .chosen td{font-weight:600;"
     "background:var(--band1)}.inner th{padding-left:28px}.yes{color:var(--right)}"
@@ -103,7 +105,9 @@ const char *const rt_report_style[] = {
     "background:var(--soft);color:var(--muted);border-radius:6px;overflow:hidden}\n",
     ".pictures figcaption{font-size:14px;line-height:1.35;padding-top:5px;overflow-wrap:anywhere}"
     ".pictures figcaption span{font-variant-numeric:tabular-nums}"
-    ".pictures .truth,.pictures small{display:block;unicode-bidi:isolate}\n",
+    ".pictures .truth,.pictures small{display:block;unicode-bidi:isolate}"
+    ".pictures .file{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;"
+    "overflow:hidden}\n",
     ".right{color:var(--right)}.wrong{color:var(--wrong)}\n",
 
     /* ---- Memory ---- */
@@ -125,8 +129,9 @@ const char *const rt_report_style[] = {
     "dd{margin:0 0 8px;overflow-wrap:anywhere}\n",
 
     "@media (max-width:520px){body{padding:16px 14px 32px}h1{font-size:25px}"
-    ".cards{grid-template-columns:1fr 1fr}.cards b{font-size:20px}"
-    ".pictures{grid-template-columns:1fr 1fr}th,td{padding:4px 5px}.bar{display:none}"
+    ".cards{grid-template-columns:repeat(2,minmax(0,1fr))}.cards b{font-size:20px}"
+    ".pictures{grid-template-columns:repeat(2,minmax(0,1fr))}th,td{padding:4px "
+    "5px}.bar{display:none}"
     ".matrix td,.matrix thead th{min-width:29px;padding:5px 2px}}\n",
     "@media print{body{max-width:none;padding:0;font-size:11pt}nav{display:none}"
     "section,figure,tr,li{break-inside:avoid}section{break-inside:auto}h2,h3{break-after:avoid}"

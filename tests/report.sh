@@ -26,8 +26,9 @@ model() {
 END
 }
 
-# Two of the classes, and the pictures of the third, have names that would be markup.
-hostile='<b>&"x'
+# Two of the classes, and the pictures of the third, have names that would be markup; one of them is not
+# in UTF-8.
+hostile=$(printf '<b>&"x\377')
 draw_hostile() {
     draw_pictures 90 5 12 || return 1
     for side in train validation; do
@@ -179,7 +180,7 @@ interrupt() {
 ok signal interrupt
 ok signal_well_formed ./page check stopped/report.html
 shows signal_said stopped/report.html 'The training was stopped by a signal' 'id="curves"' \
-    'id="memory"'
+    'id="memory"' '<code>./small report --out stopped</code>'
 ok signal_again ./small report --out stopped
 shows signal_classes stopped/report.html 'class="matrix' 'The training was stopped by a signal'
 

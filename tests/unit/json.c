@@ -141,12 +141,27 @@ static void test_write(void **state)
     rt_json_free(json);
 }
 
+static void test_keeps(void **state)
+{
+    (void)state;
+    assert_true(rt_json_keeps("a\xc3\xa9", "a\xc3\xa9"));
+    assert_true(rt_json_keeps("a\xff\xfe b", "a\xef\xbf\xbd\xef\xbf\xbd b"));
+    assert_true(rt_json_keeps("", ""));
+    assert_false(rt_json_keeps("a\xff", "a\xff"));
+    assert_false(rt_json_keeps("a\xff", "a"));
+    assert_false(rt_json_keeps("a\xff", "a\xef\xbf\xbd "));
+    assert_false(rt_json_keeps("ab", "a"));
+    assert_false(rt_json_keeps("a", "ab"));
+    assert_false(rt_json_keeps("\xc3", "\xc3\xa9"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),  cmocka_unit_test(test_integers),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_nul_inside),
         cmocka_unit_test(test_depth),   cmocka_unit_test(test_write),
+        cmocka_unit_test(test_keeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
