@@ -1,6 +1,6 @@
 /* audit.c: reads every picture of a data set once, on all threads, and keeps what findings.c judges
- * by; what arrays need is in audit_rows.c. It costs what decoding costs, and a fifth of that for
- * checksums and the look of a picture. */
+ * by; what arrays need is in audit_rows.c. It costs what decoding costs, and three tenths of that
+ * for checksums and the look of a picture. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

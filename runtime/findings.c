@@ -275,7 +275,7 @@ static void judge_entry(RtAudit *audit, FTS *tree, FTSENT *entry)
         rt_add_finding(audit, RT_IGNORED, entry->fts_path, NULL,
                        "it lies beside the class folders");
     else if (entry->fts_info == FTS_DEFAULT)
-        rt_add_finding(audit, RT_IGNORED, entry->fts_path, NULL, "no file");
+        rt_add_finding(audit, RT_IGNORED, entry->fts_path, NULL, "no regular file");
 }
 
 static int compare_entries(const FTSENT **a, const FTSENT **b)

@@ -50,20 +50,50 @@ static Span find_span(int cell, int size)
 
 typedef uint8_t Bytes __attribute__((vector_size(8)));
 typedef uint16_t Words __attribute__((vector_size(16))); /* what any x86-64 has */
+typedef float Floats __attribute__((vector_size(32)));
 
-/* Adds a row to sums. Nearly all time goes here. */
-static void add_bytes(const unsigned char *row, size_t count, uint16_t *sums)
+static inline Words load_bytes(const unsigned char *at)
+{
+    Bytes bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return __builtin_convertvector(bytes, Words);
+}
+
+/* Sums of so many rows. Most time goes here. */
+static void sum_bytes(const unsigned char *rows, int height, size_t count, uint16_t *sums)
+{
+    enum { LANES = 8, AT_ONCE = 4 * LANES };
+    size_t i = 0;
+    for (; i + AT_ONCE <= count; i += AT_ONCE) {
+        Words a = {0}, b = {0}, c = {0}, d = {0};
+        const unsigned char *at = rows + i;
+        for (int y = 0; y < height; y++, at += count) {
+            a += load_bytes(at);
+            b += load_bytes(at + LANES);
+            c += load_bytes(at + 2 * LANES);
+            d += load_bytes(at + 3 * LANES);
+        }
+        memcpy(sums + i, (Words[]){a, b, c, d}, AT_ONCE * sizeof *sums);
+    }
+    for (; i < count; i++) {
+        unsigned total = 0;
+        for (int y = 0; y < height; y++) total += rows[(size_t)y * count + i];
+        sums[i] = (uint16_t)total;
+    }
+}
+
+static void add_words(const uint16_t *sums, size_t count, float *line)
 {
     size_t i = 0;
-    for (; i + sizeof(Bytes) <= count; i += sizeof(Bytes)) {
-        Bytes bytes;
+    for (; i + 8 <= count; i += 8) {
         Words words;
-        memcpy(&bytes, row + i, sizeof bytes);
+        Floats floats;
         memcpy(&words, sums + i, sizeof words);
-        words += __builtin_convertvector(bytes, Words);
-        memcpy(sums + i, &words, sizeof words);
+        memcpy(&floats, line + i, sizeof floats);
+        floats += __builtin_convertvector(words, Floats);
+        memcpy(line + i, &floats, sizeof floats);
     }
-    for (; i < count; i++) sums[i] = (uint16_t)(sums[i] + row[i]);
+    for (; i < count; i++) line[i] += (float)sums[i];
 }
 
 /* The sum of the rows that a line of cells covers. sums: (count), for use here. */
@@ -75,13 +105,12 @@ static void sum_rows(const unsigned char *rows, const Span *span, size_t count, 
     int y = whole ? span->first : span->first + 1, end = whole ? span->last + 1 : span->last;
     const unsigned char *first = rows + (size_t)span->first * count;
     const unsigned char *last = rows + (size_t)span->last * count;
-    for (size_t i = 0; i < count; i++)
-        line[i] = whole ? 0 : span->head * (float)first[i] + span->tail * (float)last[i];
-    while (y < end) {
-        memset(sums, 0, count * sizeof *sums);
-        for (int n = 0; n < FIT && y < end; n++, y++)
-            add_bytes(rows + (size_t)y * count, count, sums);
-        for (size_t i = 0; i < count; i++) line[i] += (float)sums[i];
+    memset(line, 0, count * sizeof *line);
+    for (size_t i = 0; i < count && !whole; i++)
+        line[i] = span->head * (float)first[i] + span->tail * (float)last[i];
+    for (; y < end; y += FIT) {
+        sum_bytes(rows + (size_t)y * count, end - y < FIT ? end - y : FIT, count, sums);
+        add_words(sums, count, line);
     }
 }
 
@@ -90,6 +119,23 @@ static float sum_columns(const float *at, const Span *span, int channels)
     float sum = span->head * at[span->first * channels];
     for (int x = span->first + 1; x < span->last; x++) sum += at[x * channels];
     return sum + span->tail * at[span->last * channels];
+}
+
+/* The same of each channel; one stands for all three. Side by side they wait less for one another.
+ */
+static void sum_cell(const float *at, const Span *span, int channels, float sums[3])
+{
+    int last = span->last * channels, green = channels > 1 ? 1 : 0, blue = 2 * green;
+    const float *head = at + span->first * channels;
+    float a = span->head * head[0], b = span->head * head[green], c = span->head * head[blue];
+    for (int x = (span->first + 1) * channels; x < last; x += channels) {
+        a += at[x];
+        b += at[x + green];
+        c += at[x + blue];
+    }
+    sums[0] = a + span->tail * at[last];
+    sums[1] = b + span->tail * at[last + green];
+    sums[2] = c + span->tail * at[last + blue];
 }
 
 static void average_picture(const unsigned char *rows, int height, int width, int channels,
@@ -103,12 +149,11 @@ static void average_picture(const unsigned char *rows, int height, int width, in
     for (int i = 0; i < FINE; i++) {
         Span span = find_span(i, height);
         sum_rows(rows, &span, count, sums, line);
-        for (int j = 0; j < FINE; j++)
-            for (int c = 0; c < 3; c++) /* one channel stands for all three */
-                cells[i][3 * j + c] = c > 0 && channels == 1
-                                          ? cells[i][3 * j]
-                                          : sum_columns(line + c, &columns[j], channels) /
-                                                (span.covered * columns[j].covered);
+        for (int j = 0; j < FINE; j++) {
+            float *cell = &cells[i][3 * j], covered = span.covered * columns[j].covered;
+            sum_cell(line, &columns[j], channels, cell);
+            for (int c = 0; c < 3; c++) cell[c] /= covered;
+        }
     }
     free(sums);
     free(line);
@@ -116,45 +161,35 @@ static void average_picture(const unsigned char *rows, int height, int width, in
 
 /* ---- Parts of a picture ---------------------------------------------------------------------- */
 
-/* What is cut off left, right, top and bottom. */
-static const float crops[RT_LOOK_CROPS][4] = {
-    {0.05f, 0.05f, 0.05f, 0.05f}, {0.075f, 0.075f, 0.075f, 0.075f}, {0.1f, 0.1f, 0.1f, 0.1f},
-    {0.05f, 0.1f, 0.05f, 0.1f},   {0.1f, 0.05f, 0.1f, 0.05f},       {0.05f, 0.1f, 0.1f, 0.05f},
-    {0.1f, 0.05f, 0.05f, 0.1f},   {0.075f, 0.075f, 0, 0},           {0.125f, 0.125f, 0, 0},
-    {0, 0, 0.075f, 0.075f},       {0, 0, 0.125f, 0.125f},
-};
+/* What is cut off before and after, and for each crop which of these on its breadth and height. */
+static const float cuts[][2] = {{0, 0},        {0.05f, 0.05f}, {0.075f, 0.075f}, {0.1f, 0.1f},
+                                {0.05f, 0.1f}, {0.1f, 0.05f},  {0.125f, 0.125f}};
+enum { CUTS = sizeof cuts / sizeof *cuts };
+static const int crops[RT_LOOK_CROPS][2] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {4, 5},
+                                            {5, 4}, {2, 0}, {6, 0}, {0, 2}, {0, 6}};
 
-static Span crop_span(int cell, float before, float after, int size)
+/* The part of a line of `size` that becomes a cell. */
+static Span cut_span(int cell, int cut, int size)
 {
-    float left = (1 - before - after) * (float)size / CELLS, start = before * (float)size;
-    return make_span(start + left * (float)cell, start + left * (float)(cell + 1), size);
-}
-
-/* CELLS x CELLS means of what the crop leaves of size x size numbers `channels` apart. */
-static void crop_plane(const float *plane, int size, int channels, const float crop[4], float *out)
-{
-    float half[FINE * CELLS]; /* (size, CELLS) */
-    for (int i = 0; i < CELLS; i++) {
-        Span span = crop_span(i, crop[0], crop[1], size);
-        for (int y = 0; y < size; y++)
-            half[y * CELLS + i] =
-                sum_columns(plane + y * size * channels, &span, channels) / span.covered;
-    }
-    for (int i = 0; i < CELLS; i++) {
-        Span span = crop_span(i, crop[2], crop[3], size);
-        for (int x = 0; x < CELLS; x++)
-            out[i * CELLS + x] = sum_columns(half + x, &span, CELLS) / span.covered;
-    }
+    float before = cuts[cut][0], left = (1 - before - cuts[cut][1]) * (float)size / CELLS;
+    float start = before * (float)size + left * (float)cell;
+    return make_span(start, start + left, size);
 }
 
 void rt_look_crop(const RtLook *look, int which, unsigned char *cells)
 {
-    float plane[CELLS * CELLS], cropped[CELLS * CELLS];
-    for (int c = 0; c < 3; c++) {
-        for (int i = 0; i < CELLS * CELLS; i++) plane[i] = look->cells[3 * i + c];
-        crop_plane(plane, CELLS, 1, crops[which], cropped);
-        for (int i = 0; i < CELLS * CELLS; i++)
-            cells[3 * i + c] = (unsigned char)(cropped[i] + 0.5f);
+    float half[CELLS * CELLS * 3], line[CELLS];
+    for (int i = 0; i < CELLS * 3; i++)
+        for (int x = 0; x < CELLS; x++) {
+            Span span = cut_span(x, crops[which][0], CELLS);
+            for (int n = 0; n < CELLS; n++) line[n] = look->cells[(i / 3 * CELLS + n) * 3 + i % 3];
+            half[(i / 3 * CELLS + x) * 3 + i % 3] = sum_columns(line, &span, 1) / span.covered;
+        }
+    for (int y = 0; y < CELLS; y++) {
+        Span span = cut_span(y, crops[which][1], CELLS);
+        for (int i = 0; i < CELLS * 3; i++)
+            cells[y * CELLS * 3 + i] =
+                (unsigned char)(sum_columns(half + i, &span, CELLS * 3) / span.covered + 0.5f);
     }
 }
 
@@ -171,40 +206,66 @@ static float grey_of(const float *rgb)
     return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2];
 }
 
-/* Along one line of `grey`, the frequencies 0..8. */
-static void transform(const float *grey, size_t stride, const float basis[9][CELLS], float *out)
+enum { LOW = 12 }; /* the frequencies 0 to 8 of a line, and room for whole vectors */
+typedef float Four __attribute__((vector_size(16)));
+
+/* What each number of a line of FINE adds to the frequencies of the CELLS cells of a cut. */
+static void make_basis(int cut, float waves[CELLS][9], float basis[FINE][LOW])
 {
-    for (int u = 0; u < 9; u++) {
-        out[u] = 0;
-        for (size_t x = 0; x < CELLS; x++) out[u] += grey[x * stride] * basis[u][x];
+    memset(basis, 0, FINE * sizeof *basis);
+    for (int cell = 0; cell < CELLS; cell++) {
+        Span span = cut_span(cell, cut, FINE);
+        for (int x = span.first; x <= span.last; x++) {
+            float part = x == span.first ? span.head : x == span.last ? span.tail : 1;
+            for (int u = 0; u < 9; u++) basis[x][u] += part / span.covered * waves[cell][u];
+        }
     }
 }
 
-static void make_basis(float basis[9][CELLS])
+/* out (LOW) += factor * row (LOW) */
+static void add_scaled(float *out, float factor, const float *row)
 {
-    for (int u = 0; u < 9; u++)
-        for (int x = 0; x < CELLS; x++)
-            basis[u][x] = cosf((float)M_PI / (2 * CELLS) * (float)((2 * x + 1) * u));
+    for (int u = 0; u < LOW; u += 4) {
+        Four sum, numbers;
+        memcpy(&sum, out + u, sizeof sum);
+        memcpy(&numbers, row + u, sizeof numbers);
+        sum += factor * numbers;
+        memcpy(out + u, &sum, sizeof sum);
+    }
 }
 
-/* Signs of the frequencies (u, v), both 0..7; (8, 0) takes the place of (0, 0), the mean. mirrored:
- * those of the mirror image, or NULL. */
-static uint64_t hash_grey(const float *grey, const float basis[9][CELLS], uint64_t *mirrored)
+/* Signs of the frequencies (u, v), both 0..7; (8, 0) takes the place of (0, 0), the mean. half:
+ * lines transformed. mirrored: the signs of the mirror image, or NULL. */
+static uint64_t hash_lines(float half[FINE][LOW], float basis[FINE][LOW], uint64_t *mirrored)
 {
-    float half[CELLS * 9], column[9];
     uint64_t hash = 0, other = 0;
-    for (size_t y = 0; y < CELLS; y++) transform(grey + y * CELLS, 1, basis, half + y * 9);
-    for (int u = 0; u < 9; u++) {
-        transform(half + u, 9, basis, column);
-        for (int v = 0; v < 8; v++) {
-            if (u == 8 ? v : !u && !v) continue;
-            uint64_t bit = u == 8 ? 1 : (uint64_t)1 << (8 * v + u);
-            if (column[v] > FAINT) hash |= bit;
-            if ((u & 1 ? -column[v] : column[v]) > FAINT) other |= bit;
+    for (int v = 0; v < 8; v++) {
+        float sums[LOW] = {0};
+        for (int y = 0; y < FINE; y++) add_scaled(sums, basis[y][v], half[y]);
+        for (int i = 0; i < 8; i++) {
+            int u = i == 0 && v == 0 ? 8 : i;
+            if (sums[u] > FAINT) hash |= (uint64_t)1 << (8 * v + i);
+            if ((u & 1 ? -sums[u] : sums[u]) > FAINT) other |= (uint64_t)1 << (8 * v + i);
         }
     }
     if (mirrored) *mirrored = other;
     return hash;
+}
+
+static void hash_fine(const float *fine, RtLook *look)
+{
+    float bases[CUTS][FINE][LOW], halves[CUTS][FINE][LOW] = {{{0}}}, waves[CELLS][9];
+    for (int i = 0; i < CELLS * 9; i++)
+        waves[i / 9][i % 9] =
+            cosf((float)M_PI / (2 * CELLS) * (float)((2 * (i / 9) + 1) * (i % 9)));
+    for (int cut = 0; cut < CUTS; cut++) {
+        make_basis(cut, waves, bases[cut]);
+        for (int i = 0; i < FINE * FINE; i++)
+            add_scaled(halves[cut][i / FINE], fine[i], bases[cut][i % FINE]);
+    }
+    look->hash = hash_lines(halves[0], bases[0], &look->mirrored);
+    for (int i = 0; i < RT_LOOK_CROPS; i++)
+        look->crops[i] = hash_lines(halves[crops[i][0]], bases[crops[i][1]], NULL);
 }
 
 static float contrast_of(const float *grey)
@@ -220,21 +281,17 @@ static float contrast_of(const float *grey)
 
 void rt_look(const unsigned char *rows, int height, int width, int channels, RtLook *look)
 {
-    static const float whole[4] = {0};
-    float cells[FINE][FINE * 3], fine[FINE * FINE], grey[CELLS * CELLS], basis[9][CELLS];
-    average_picture(rows, height, width, channels, cells);
-    for (int c = 0; c < 3; c++) {
-        crop_plane(cells[0] + c, FINE, 3, whole, grey);
-        for (int i = 0; i < CELLS * CELLS; i++)
-            look->cells[3 * i + c] = (unsigned char)(grey[i] + 0.5f);
+    float fine[FINE][FINE * 3], grey[FINE * FINE], cell[3];
+    average_picture(rows, height, width, channels, fine);
+    for (int i = 0; i < FINE * FINE; i++) grey[i] = grey_of(&fine[i / FINE][i % FINE * 3]) - 128;
+    hash_fine(grey, look);
+    for (int i = 0; i < CELLS * CELLS; i++) {
+        const float *above = &fine[i / CELLS * 2][i % CELLS * 6], *below = above + FINE * 3;
+        for (int c = 0; c < 3; c++) {
+            cell[c] = (above[c] + above[c + 3] + below[c] + below[c + 3]) / 4;
+            look->cells[3 * i + c] = (unsigned char)(cell[c] + 0.5f);
+        }
+        grey[i] = grey_of(cell) - 128;
     }
-    for (int i = 0; i < FINE * FINE; i++) fine[i] = grey_of(&cells[i / FINE][i % FINE * 3]) - 128;
-    make_basis(basis);
-    crop_plane(fine, FINE, 1, whole, grey);
     look->contrast = contrast_of(grey);
-    look->hash = hash_grey(grey, basis, &look->mirrored);
-    for (int i = 0; i < RT_LOOK_CROPS; i++) {
-        crop_plane(fine, FINE, 1, crops[i], grey);
-        look->crops[i] = hash_grey(grey, basis, NULL);
-    }
 }

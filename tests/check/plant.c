@@ -16,6 +16,7 @@
 
 #include <jpeglib.h>
 #include <png.h>
+#include <zlib.h>
 
 static const char *root;
 
@@ -161,6 +162,7 @@ typedef struct {
     int quality, components;   /* 3, 1: grey, 4: CMYK */
     const unsigned char *exif; /* contents of APP1, or NULL */
     unsigned exif_bytes;
+    int progressive;
 } JpegHow;
 
 static void write_jpeg(const char *name, const Picture *picture, JpegHow how)
@@ -180,6 +182,7 @@ static void write_jpeg(const char *name, const Picture *picture, JpegHow how)
                                                 : JCS_CMYK;
     jpeg_set_defaults(&jpeg);
     jpeg_set_quality(&jpeg, how.quality, TRUE);
+    if (how.progressive) jpeg_simple_progression(&jpeg);
     jpeg_start_compress(&jpeg, TRUE);
     if (how.exif) jpeg_write_marker(&jpeg, JPEG_APP0 + 1, how.exif, how.exif_bytes);
     for (int y = 0; y < picture->height; y++) {
@@ -196,7 +199,7 @@ static void write_jpeg(const char *name, const Picture *picture, JpegHow how)
 }
 
 typedef struct {
-    int bits, alpha, level;
+    int bits, alpha, level, interlaced;
     const char *chunk; /* type of one more, or NULL */
     const unsigned char *data;
     size_t bytes;
@@ -213,11 +216,14 @@ static void write_png(const char *name, const Picture *picture, PngHow how)
     png_init_io(png, file);
     png_set_compression_level(png, how.level);
     png_set_IHDR(png, info, (unsigned)picture->width, (unsigned)picture->height, how.bits,
-                 how.alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 how.alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB,
+                 how.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
     if (how.chunk) png_write_chunk(png, (png_const_bytep)how.chunk, how.data, how.bytes);
-    for (int y = 0; y < picture->height; y++) {
+    int rows = picture->height * png_set_interlace_handling(png);
+    for (int n = 0; n < rows; n++) {
+        int y = n % picture->height;
         for (int i = 0; i < picture->width * channels; i++) {
             int x = i / channels, c = i % channels;
             int value = c == 3 ? 128 : picture->rgb[(y * picture->width + x) * 3 + c];
@@ -293,6 +299,41 @@ static void plant_broken(void)
     expect("unreadable", "train/dog/damaged.png");
     write_bytes("train/dog/cut.png", data, bytes / 3);
     expect("unreadable", "train/dog/cut.png");
+}
+
+/* Sizes that no memory is taken for: in the head of a JPEG, and of a PNG that is whole otherwise.
+ */
+static void plant_huge(void)
+{
+    size_t bytes;
+    unsigned char *data = read_bytes("train/cat/0000.jpg", &bytes);
+    size_t frame = 2;
+    while (data[frame + 1] != 0xc0) frame += 2 + (size_t)(data[frame + 2] << 8 | data[frame + 3]);
+    memcpy(data + frame + 5, "\xfd\xe8\xfd\xe8", 4); /* 65000 x 65000 */
+    write_bytes("train/cat/huge.jpg", data, bytes);
+    expect("unreadable", "train/cat/huge.jpg");
+    paint_png("train/dog/huge.png", 941, plain_png);
+    data = read_bytes("train/dog/huge.png", &bytes);
+    memcpy(data + 16, "\0\1\x86\xa0\0\1\x86\xa0", 8); /* 100000 x 100000 */
+    uint32_t crc = (uint32_t)crc32(0, data + 12, 17);
+    for (int i = 0; i < 4; i++) data[29 + i] = (unsigned char)(crc >> (24 - 8 * i));
+    write_bytes("train/dog/huge.png", data, bytes);
+    expect("unreadable", "train/dog/huge.png");
+}
+
+/* What is rare, and no fault. */
+static void plant_rarities(void)
+{
+    size_t bytes;
+    paint_jpeg("train/cat/SHOUTED.JPEG", 960, 120, 100,
+               (JpegHow){.quality = 90, .components = 3, .progressive = 1});
+    paint_png("train/cat/Woven.PnG", 961, (PngHow){.bits = 8, .interlaced = 1});
+    paint_jpeg("train/cat/folder.jpg/in_a_folder.jpg", 962, 120, 100, plain);
+    paint_jpeg("train/cat/with_a_tail.jpg", 963, 120, 100, plain);
+    unsigned char *data = read_bytes("train/cat/with_a_tail.jpg", &bytes);
+    memset(data + bytes, 'x', 3000);
+    write_bytes("train/cat/with_a_tail.jpg", data, bytes + 3000);
+    paint_jpeg("train/cat/\xff.jpg", 964, 120, 100, plain);
 }
 
 static void plant_copies(void)
@@ -389,6 +430,16 @@ static void plant_other_files(void)
     write_bytes("train/dog/.hidden.txt", "", 0);
     if (symlink("nowhere", place("validation/dog/link")) != 0) fail("link");
     expect("ignored", "validation/dog/link");
+    if (symlink("..", place("train/dog/deep/loop")) != 0) fail("loop");
+    expect("ignored", "train/dog/deep/loop");
+    if (symlink("self.jpg", place("train/dog/self.jpg")) != 0) fail("self");
+    expect("ignored", "train/dog/self.jpg");
+    if (mkfifo(place("train/dog/pipe.jpg"), 0666) != 0) fail("pipe");
+    expect("ignored", "train/dog/pipe.jpg");
+    Picture flat = paint(970, 120, 100);
+    memset(flat.rgb, 90, (size_t)(flat.width * flat.height * 3));
+    write_jpeg("train/cat/flat.jpg", &flat, plain);
+    expect("flat", "train/cat/flat.jpg");
 }
 
 static void plant_faults(void)
@@ -406,6 +457,8 @@ static void plant_faults(void)
     expect("few", "fish");
     expect("few", "fish"); /* and none for validation */
     plant_broken();
+    plant_huge();
+    plant_rarities();
     plant_copies();
     plant_formats();
     plant_sizes();
