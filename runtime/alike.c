@@ -19,8 +19,10 @@ enum {
         1000, /* candidates of a picture: where all hashes are alike, they tell little */
 };
 
-/* A copy that was cropped otherwise than the nearest of the crops that are tried. */
-static const float LOOSE = 1.8f;
+/* A copy may have been cropped otherwise than the nearest of the crops that are tried; but it must
+ * agree with that far better than with the whole. Where all pictures are much alike (digits, say),
+ * different ones do not. */
+static const float LOOSE = 1.8f, BETTER = 0.65f;
 
 /* ---- Two pictures ---------------------------------------------------------------------------- */
 
@@ -43,6 +45,14 @@ static void compare_row(const unsigned char *a, const unsigned char *b, float *g
         *colour += (red * red + green * green + blue * blue) / 3;
         *grey += difference * difference;
     }
+}
+
+static float differ_in_grey(const unsigned char *a, const unsigned char *b)
+{
+    float grey = 0, colour = 0;
+    for (int row = 0; row < CELLS; row++)
+        compare_row(a + 3 * CELLS * row, b + 3 * CELLS * row, &grey, &colour);
+    return grey;
 }
 
 /* Whether cells nearly agree. Strong compression spoils colours before it spoils brightness. */
@@ -78,7 +88,9 @@ static bool is_crop(const RtLook *whole, int which, const RtLook *part)
     if (!whole->crops[which] || count_bits(whole->crops[which], part->hash) > MOST_BITS)
         return false;
     rt_look_crop(whole, which, cells);
-    return cells_agree(cells, part->cells, fminf(whole->contrast, part->contrast), LOOSE);
+    return cells_agree(cells, part->cells, fminf(whole->contrast, part->contrast), LOOSE) &&
+           differ_in_grey(cells, part->cells) <
+               BETTER * BETTER * differ_in_grey(whole->cells, part->cells);
 }
 
 RtLikeness rt_compare_looks(const RtLook *a, const RtLook *b)

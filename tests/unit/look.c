@@ -1,4 +1,4 @@
-/* Tests of look.c and duplicates.c: what pictures look the same, that the search finds all pairs
+/* Tests of look.c and alike.c: what pictures look the same, that the search finds all pairs
  * that comparing each with each finds, and that it stays fast. */
 #include <math.h>
 #include <string.h>
@@ -82,6 +82,43 @@ static void test_other_sizes_look_the_same(void **state)
     assert_int_equal(rt_compare_looks(&first, &other), RT_DIFFERENT);
 }
 
+/* What is left of a picture of H x W if so much is cut off each side; or its mirror image. */
+static void copy_part(const unsigned char *from, int height, int width, int cut, bool mirrored,
+                      RtLook *look)
+{
+    static unsigned char rows[500 * 400 * 3];
+    int h = height - 2 * cut, w = width - 2 * cut;
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            memcpy(rows + (y * w + x) * 3,
+                   from + ((y + cut) * width + cut + (mirrored ? w - 1 - x : x)) * 3, 3);
+    rt_look(rows, h, w, 3, look);
+}
+
+static void test_mirrored_and_cropped(void **state)
+{
+    (void)state;
+    enum { H = 260, W = 300 };
+    static unsigned char rows[H * W * 3];
+    RtLook looks[4];
+    const RtLook *places[] = {&looks[0], &looks[1], &looks[2], &looks[3]};
+    size_t alike[4];
+    paint(rows, H, W, 3, 0.3);
+    copy_part(rows, H, W, 26, false, &looks[0]);
+    copy_part(rows, H, W, 0, true, &looks[2]);
+    rt_look(rows, H, W, 3, &looks[3]);
+    paint(rows, H, W, 3, 1.1);
+    rt_look(rows, H, W, 3, &looks[1]);
+    assert_int_equal(rt_compare_looks(&looks[0], &looks[3]), RT_CROPPED);
+    assert_int_equal(rt_compare_looks(&looks[3], &looks[0]), RT_WHOLE);
+    assert_int_equal(rt_compare_looks(&looks[2], &looks[3]), RT_MIRRORED);
+    assert_int_equal(rt_compare_looks(&looks[1], &looks[3]), RT_DIFFERENT);
+    rt_find_alike(places, 4, alike);
+    assert_int_equal(alike[1], 1);
+    assert_int_equal(alike[2], 0); /* by way of the whole */
+    assert_int_equal(alike[3], 0);
+}
+
 static RtLook random_look(void)
 {
     RtLook look = {.hash = draw(), .mirrored = draw(), .contrast = 50};
@@ -154,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_mean_colours),
         cmocka_unit_test(test_parts_of_pixels),
         cmocka_unit_test(test_other_sizes_look_the_same),
+        cmocka_unit_test(test_mirrored_and_cropped),
         cmocka_unit_test(test_search_is_complete),
         cmocka_unit_test(test_search_is_fast),
     };
