@@ -132,7 +132,8 @@ const char *const rt_report_style[] = {
     ".cards{grid-template-columns:repeat(2,minmax(0,1fr))}.cards b{font-size:20px}"
     ".pictures{grid-template-columns:repeat(2,minmax(0,1fr))}th,td{padding:4px "
     "5px}.bar{display:none}"
-    ".matrix td,.matrix thead th{min-width:29px;padding:5px 2px}}\n",
+    ".matrix td,.matrix thead th{min-width:29px;padding:5px 2px}"
+    ".matrix tbody th{min-width:84px}}\n",
     "@media print{body{max-width:none;padding:0;font-size:11pt}nav{display:none}"
     "section,figure,tr,li{break-inside:avoid}section{break-inside:auto}h2,h3{break-after:avoid}"
     ".charts{grid-template-columns:1fr 1fr}.pictures{grid-template-columns:repeat(6,1fr)}"
