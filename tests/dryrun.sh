@@ -1,44 +1,13 @@
 #!/bin/sh
 # train --dry-run of phases that keep features: where they are kept, bytes and times as they turn out,
 # what is refused; and that it leaves nothing behind.
-# Environment: BUILD, CC, TEST_CFLAGS, RT_LIBS, as for tests/golden/run.
-# shellcheck disable=SC2086,SC2317 # lists of options; functions that are called by name
+# Environment: as suite.sh says.
+# shellcheck disable=SC2086,SC2317,SC2034 # lists of options; functions that are called by name
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root" || exit 1
-mkdir -p "${BUILD:-build}/dryrun"
-build=$(cd "${BUILD:-build}" && pwd)
-work=$build/dryrun
-libs=${RT_LIBS:?"the libraries of libtlcrt.a; make sets it"}
-cc="${CC:-cc} -std=gnu11 ${TEST_CFLAGS:--O2} -DRT_FILE_LEVELS=0 -Wall -Wextra -Werror"
-failed=0
-rm -rf "${work:?}"/*
-cd "$work" || exit 1
+suite=dryrun
+. "$(dirname "$0")/suite.sh"
+cc="$cc -URT_FILE_LEVELS -DRT_FILE_LEVELS=0" # which compiles in a third of the time
 export TLC_CACHE="$work/rows" COLUMNS=80 ASAN_OPTIONS=detect_leaks=0 # tools leave memory behind
-
-fail() { echo "FAIL dryrun/$1: $2" && failed=1; }
-
-# ends NAME CODE COMMAND…: it exits with the code; its output is in `out`, its messages in `err`.
-ends() {
-    name=$1 code=$2
-    shift 2
-    "$@" >out 2>err
-    got=$?
-    if [ $got = "$code" ]; then
-        echo "ok dryrun/$name"
-    else
-        fail "$name" "exit $got, not $code: $(tail -n 3 err | tr '\n' ' ')"
-    fi
-}
-
-# check NAME CONDITION: a condition in words of the shell holds.
-check() {
-    if eval "$2" >why 2>&1; then
-        echo "ok dryrun/$1"
-    else
-        fail "$1" "not true: $2: $(head -n 5 why | tr '\n' ' ')"
-    fi
-}
 
 # ---- A program, pictures -------------------------------------------------------------------------
 
@@ -75,12 +44,11 @@ int statvfs(const char *path, struct statvfs *info)
     return 0;
 }
 END
-compile() {
-    "$build/tlc" kept.json -o kept.c && $cc "$root/tests/check/plant.c" -ljpeg -lpng -lm -o plant &&
-        $cc -I"$root/runtime" kept.c limits.c -Wl,--wrap=rt_memory_available "$build/libtlcrt.a" \
-            $libs -o kept && ./plant clean data
+prepare() {
+    "$build/tlc" kept.json -o kept.c && compile_c kept kept.c limits.c -Wl,--wrap=rt_memory_available &&
+        $cc "$root/tests/check/plant.c" -ljpeg -lpng -lz -lm -o plant && ./plant clean data
 }
-ends compile 0 compile
+ok prepare prepare
 train=$(find data/train -name '*.*' -type f | wc -l)
 validation=$(find data/validation -name '*.*' -type f | wc -l)
 row=12544 # of "tune", 7 x 7 x 64 numbers; "head" keeps 30
