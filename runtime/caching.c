@@ -177,6 +177,21 @@ static RtCache *open_side(const RtCachePlan *side, RtCache *old)
     return rt_cache_open(&side->use, old);
 }
 
+/* Pages come when features do, so each side alone might seem to fit. */
+static void check_memory(const RtSession *session, const RtCachePlan sides[RT_SIDES])
+{
+    const RtCache *kept[RT_SIDES] = {session->train_cache, session->evaluate_cache};
+    const double left = rt_memory_available();
+    double needed = 0;
+    for (int i = 0; i < RT_SIDES; i++)
+        if (sides[i].keeps && sides[i].use.in_memory && !kept[i])
+            needed += (double)rt_cache_bytes(&sides[i].use);
+    if (needed > left)
+        rt_die(RT_NO_ROOM, "--cache disk keeps them in files, --cache auto what fits",
+               "features need %.1f MiB of memory, %.1f MiB are available", needed / 1048576,
+               left / 1048576);
+}
+
 void rt_caches_open(RtTraining *training)
 {
     RtSession *session = training->session;
@@ -184,6 +199,7 @@ void rt_caches_open(RtTraining *training)
     const Budget whole = find_budget(training);
     Budget left = whole;
     plan(training, &left, sides);
+    check_memory(session, sides);
     session->train_cache = open_side(&sides[RT_TRAIN_SIDE], session->train_cache);
     session->evaluate_cache = open_side(&sides[RT_EVALUATE_SIDE], session->evaluate_cache);
     rt_training_pictures_open(training, mode_of(training), &left.memory, &left.disk);

@@ -90,6 +90,9 @@ check little_takes_disk 'grep -q "kept on disk, $train x $row = " out &&
 ends no_memory 6 limited LEFT=59e4 --cache memory
 check no_memory_says 'grep -q "training needs .* MiB of memory .* for features; 0.6 MiB are available" err &&
     grep -q "hint: --cache disk" err'
+ends no_memory_for_both 6 env LEFT=44e4 ./kept train --data data --out both --cache memory --phase tune
+check no_memory_for_both_says 'grep -q "features need 0.4 MiB of memory, 0.4 MiB are available" err'
+rm -rf both
 ends no_disk 6 limited ROOM=1e6 --cache disk --until again
 check no_disk_says 'grep -q "training needs .* MiB of disk; 1.0 MiB are free" err'
 features=$(bytes features)

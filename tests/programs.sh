@@ -30,6 +30,9 @@ refused() {
 
 # ---- Programs, pictures --------------------------------------------------------------------------
 
+# compile_all_levels NAME: under sanitizers, too.
+compile_all_levels() { (cc="$cc -URT_FILE_LEVELS" && compile "$@"); }
+
 # model NAME UNITS ACTIVATION LOSS: two phases on a small network.
 model() {
     cat >"$1.json" <<END
@@ -83,7 +86,7 @@ cat >frozen.json <<'END'
   {"type": "VGG16", "include_top": false, "last": "block1_pool"},
   {"type": "GlobalAveragePooling2D"}]}
 END
-ok compile_small compile small
+ok compile_small compile_all_levels small
 ok compile_pair compile pair
 ok compile_other compile other
 ok compile_huge compile huge
