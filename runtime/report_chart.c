@@ -20,12 +20,16 @@ enum {
     LOG_FROM = 30,    /* times the least: a wider range has a logarithmic scale */
 };
 
+/* Of a logarithmic scale: the largest over the smallest number that it shows. A loss that comes to
+ * nothing in one epoch would make a line of all others. */
+static const double log_range = 1e6;
+
 typedef struct {
     const RtEpochs *epochs;
     FILE *out;
     int column, twin; /* training's and validation's; -1: none */
     int best;
-    bool log;
+    bool log, cut; /* cut: numbers below the scale stand at its edge */
     RtTicks y;
 } Chart;
 
@@ -49,6 +53,7 @@ static double x_of(const Chart *chart, double row)
 static double y_of(const Chart *chart, double value)
 {
     double low = chart->y.at[0], high = chart->y.at[chart->y.count - 1];
+    if (value < low) value = low;
     double part = chart->log ? log(value / low) / log(high / low) : (value - low) / (high - low);
     return HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM);
 }
@@ -69,6 +74,8 @@ static void choose_scale(Chart *chart)
     widen_range(chart, chart->column, &low, &high);
     widen_range(chart, chart->twin, &low, &high);
     chart->log = low > 0 && isfinite(high) && high > low * LOG_FROM;
+    chart->cut = chart->log && low < high / log_range;
+    if (chart->cut) low = high / log_range;
     chart->y = chart->log ? rt_log_ticks(low, high, 7) : rt_ticks(low, high, 6);
 }
 
@@ -177,8 +184,8 @@ static void draw_chart(Chart *chart)
 {
     const char *name = chart->epochs->names[chart->column];
     choose_scale(chart);
-    rt_html(chart->out, "<figure class=\"chart\"><figcaption>%s <small>%s</small></figcaption>\n",
-            name, chart->log ? "logarithmic" : "");
+    rt_html(chart->out, "<figure class=\"chart\"><figcaption>%s <small>%s%s</small></figcaption>\n",
+            name, chart->log ? "logarithmic" : "", chart->cut ? ", the smallest at the edge" : "");
     rt_html(chart->out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
     describe(chart);
     rt_html(chart->out, "\">\n");
