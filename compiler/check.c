@@ -56,7 +56,8 @@ static void check_updates(const Graph *g, const char *after)
         for (int j = 0; j < n->in_count; j++) {
             const Tensor *w = n->in[j];
             if (w->kind != TENSOR_WEIGHT) continue;
-            if (!is_trainable(g, w->weight)) bug(g, "after %s: %s is frozen", after, w->name);
+            if (g->kind != PROGRAM_TRAIN || g->phase->frozen[w->weight->layer->index])
+                bug(g, "after %s: %s is frozen", after, w->name);
             for (int u = 0; u < w->user_count; u++)
                 if (w->users[u]->index > n->index)
                     bug(g, "after %s: %s reads %s behind its update", after, w->users[u]->name,

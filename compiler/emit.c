@@ -24,7 +24,7 @@ static void emit_header(Emit *e)
         const Phase *phase = m->phases[p];
         int64_t trained = 0;
         for (int i = 0; i < m->weight_count; i++)
-            if (!phase->frozen[m->weights[i]->layer->index]) trained += weight_count(m->weights[i]);
+            if (trains(phase, m->weights[i])) trained += weight_count(m->weights[i]);
         add_text(&e->out, " * Phase %s trains %s of them by %s, batch %d.\n", phase->name,
                  count_text(trained), phase->optimizer->type, (int)phase->batch);
     }

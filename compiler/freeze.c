@@ -221,13 +221,17 @@ void resolve_freeze(const Model *model, Phase *phase, const Json *multipliers)
     read_rates(model, phase, multipliers);
 }
 
+bool trains(const Phase *phase, const Weight *weight)
+{
+    return !phase->frozen[weight->layer->index] && !weight->is_statistic;
+}
+
 void check_trainable(const Model *model)
 {
     for (int p = 0; p < model->phase_count; p++) {
         const Phase *phase = model->phases[p];
         bool any = false;
-        for (int i = 0; i < model->weight_count; i++)
-            any = any || !phase->frozen[model->weights[i]->layer->index];
+        for (int i = 0; i < model->weight_count; i++) any = any || trains(phase, model->weights[i]);
         if (!any)
             error_model(phase->path,
                         !model->weight_count ? NULL

@@ -24,7 +24,8 @@ static void mark_needs(Graph *g)
     for (int i = 0; i < g->node_count; i++) {
         Node *n = g->nodes[i];
         const bool needs = any_needs_grad(n);
-        if (needs && !n->op->grad) error_node(n, NULL, "no gradient passes through it");
+        if (needs && !n->op->grad && n->out_count > 0)
+            error_node(n, NULL, "no gradient passes through it");
         for (int o = 0; o < n->out_count; o++) n->out[o]->needs_grad = needs;
     }
 }
@@ -40,6 +41,7 @@ static void set_prefix(Node *n, bool in_prefix)
 /* Whether the phase trains something that n reads, or n stands behind what does. */
 static bool is_above(const Graph *g, const Node *n)
 {
+    if (n->op->flags & OP_WHOLE_BATCH) return true;
     for (int i = 0; i < n->in_count; i++) {
         const Tensor *t = n->in[i];
         if (t->producer && !t->producer->in_prefix) return true;
@@ -123,7 +125,7 @@ void add_gradients(Graph *g)
     if (g->kind != PROGRAM_TRAIN) return;
     for (int i = g->node_count - 1; i >= 0; i--) {
         Node *n = g->nodes[i];
-        if (n->in_prefix) continue;
+        if (n->in_prefix || n->out_count == 0) continue;
         if (n->out[0] == g->loss || n->out[0]->grad) {
             n->op->grad(g, n);
             add_updates(g, n, i);

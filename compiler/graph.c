@@ -230,7 +230,7 @@ void remove_dead(Graph *g)
 
 bool is_trainable(const Graph *g, const Weight *weight)
 {
-    return g->kind == PROGRAM_TRAIN && !g->phase->frozen[weight->layer->index];
+    return g->kind == PROGRAM_TRAIN && trains(g->phase, weight);
 }
 
 bool draws_numbers(const Graph *g, const Node *n)

@@ -79,7 +79,7 @@ struct Layer {
     bool has_automatic_name;
     int index;                /* in model->layers */
     int rank, dims[MAX_RANK]; /* of its output; dims[0] = 0; known after the first graph is built */
-    Weight *weights[2];       /* kernel, bias; known likewise */
+    Weight *weights[4];       /* kernel, bias, …; known likewise */
     int weight_count;
 };
 
@@ -117,9 +117,10 @@ struct Weight {
     int64_t dims[MAX_RANK];
     Init init;
     int64_t fan_in, fan_out;
-    Penalty penalty; /* its regulariser */
-    int index;       /* in model->weights */
-    size_t offset;   /* in the arena; by plan_model */
+    Penalty penalty;   /* its regulariser */
+    bool is_statistic; /* follows the data in steps that train its layer: takes no gradient */
+    int index;         /* in model->weights */
+    size_t offset;     /* in the arena; by plan_model */
 };
 
 /* ---- The kinds of things in a phase, each with its table ------------------------------------- */
@@ -347,6 +348,7 @@ void check_base_input(const Layer *layer, int rank, const int64_t *dims);
  * slice, "*". `multipliers`: an object of factors by pattern, or NULL. Exit 3 with near names when
  * a pattern matches nothing. */
 void resolve_freeze(const Model *model, Phase *phase, const Json *multipliers);
+bool trains(const Phase *phase, const Weight *weight); /* freeze.c: by the optimizer */
 /* base.c: a VGG16 … entry: checks of keras.md 1.3, part by first and last, its layers appended to
  * the model. */
 void expand_base(Model *model, const BaseKind *kind, const Json *object, const char *path,

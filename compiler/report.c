@@ -69,7 +69,7 @@ static void print_phase(const Graph *g, FILE *out)
     const Phase *p = g->phase;
     int64_t trained = 0, state = 0;
     for (int i = 0; i < m->weight_count; i++)
-        if (!p->frozen[m->weights[i]->layer->index]) trained += weight_count(m->weights[i]);
+        if (trains(p, m->weights[i])) trained += weight_count(m->weights[i]);
     for (int i = 0; i < p->slot_count; i++) state += weight_count(p->slots[i].weight);
     fprintf(out, "phase %s: %s trains %s parameters\n", p->name, p->optimizer->type,
             count_text(trained));

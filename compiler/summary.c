@@ -13,14 +13,12 @@ typedef struct {
     int64_t trainable;
 } Rows;
 
-static int64_t count_params(const Layer *layer)
+static int64_t count_params(const Layer *layer, bool with_statistics)
 {
     int64_t params = 0;
-    for (int w = 0; w < layer->weight_count; w++) {
-        int64_t count = 1;
-        for (int d = 0; d < layer->weights[w]->rank; d++) count *= layer->weights[w]->dims[d];
-        params += count;
-    }
+    for (int w = 0; w < layer->weight_count; w++)
+        if (with_statistics || !layer->weights[w]->is_statistic)
+            params += weight_count(layer->weights[w]);
     return params;
 }
 
@@ -41,16 +39,16 @@ static void add_layer_row(Rows *rows, const Phase *phase, const Layer *layer)
         add_row(rows, base->name, "Functional", base->layers[base->count - 1]);
     RtLayer *row =
         add_row(rows, layer->name, layer->op->keras ? layer->op->keras : layer->op->name, layer);
-    row->params = count_params(layer);
+    row->params = count_params(layer, true);
     if (base) row->base = base->index;
     if (row->params == 0) return;
-    const bool trains = !phase || !phase->frozen[layer->index];
-    rows->marks[rows->count - 1] = trains ? 'Y' : 'N';
-    if (trains) rows->trainable += row->params;
+    const bool trained = !phase || !phase->frozen[layer->index];
+    rows->marks[rows->count - 1] = trained ? 'Y' : 'N';
+    if (trained) rows->trainable += count_params(layer, false);
     if (!base) return;
     int owner = rows->count - 1;
     while (rows->layers[owner].base >= 0) owner--;
-    if (rows->marks[owner] != 'Y') rows->marks[owner] = trains ? 'Y' : 'N';
+    if (rows->marks[owner] != 'Y') rows->marks[owner] = trained ? 'Y' : 'N';
 }
 
 static void print_rows(const Model *m, const Phase *phase, FILE *out, bool with_marks, bool expand)

@@ -70,8 +70,8 @@ static void emit_weights(Emit *e)
                  w->rank);
         for (int d = 0; d < w->rank; d++)
             add_text(&e->out, "%s%lld", d ? ", " : "", (long long)w->dims[d]);
-        add_text(&e->out, "}, BYTES(0x%08zx), %s, %lld, %lld},\n", w->offset, inits[w->init],
-                 (long long)w->fan_in, (long long)w->fan_out);
+        add_text(&e->out, "}, BYTES(0x%08zx), %s, %lld, %lld, %d},\n", w->offset, inits[w->init],
+                 (long long)w->fan_in, (long long)w->fan_out, w->is_statistic);
     }
     add_text(&e->out, "};\n");
 }

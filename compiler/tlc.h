@@ -171,6 +171,7 @@ enum {                     /* Op.flags: what passes may ask, so that no pass tes
        OP_FUSES = 1024,    /* has an epilogue: fuse may give it an activation */
        OP_FUSES_UPDATE =
            2048, /* makes a weight's gradient and can apply the update in its last store */
+       OP_WHOLE_BATCH = 4096, /* mixes the pictures of a batch: never done by micro-batches */
 };
 
 struct Op {

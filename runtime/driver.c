@@ -16,7 +16,7 @@ char *rt_mark_trainable(const RtModel *model, const RtPhase *phase, int64_t *par
     memset(marks, '-', (size_t)model->layer_count);
     *params = 0;
     for (int i = 0; i < model->weight_count; i++) {
-        bool trainable = !phase || phase->trainable[i];
+        bool trainable = (!phase || phase->trainable[i]) && !model->weights[i].is_statistic;
         int layer = model->weights[i].layer, base = model->layers[layer].base;
         int owner = base < 0 ? layer : model->bases[base].layer;
         if (trainable) *params += (int64_t)rt_weight_count(&model->weights[i]);

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_ABI 4 /* raised whenever a table below changes; checked at start */
+#define RT_ABI 5 /* raised whenever a table below changes; checked at start */
 
 /* The type of every number in the arena. Tests build file and library with -DRT_DOUBLE for finite
  * differences; RM(exp)(x) is expf or exp to match. */
@@ -208,6 +208,7 @@ typedef struct {
     size_t offset; /* its room in the arena */
     RtInit init;
     int fan_in, fan_out;
+    int is_statistic; /* changes with its layer, by what it sees: has no gradient, is not counted */
 } RtWeight;
 
 /* One layer, in the order of Keras's model.layers; the layers of a base follow their base. */
@@ -407,7 +408,7 @@ typedef struct {
     const RtClassWeight *class_weights;
     int class_weight_count;
     int balanced_sampling;          /* an epoch draws the same number from each class */
-    const unsigned char *trainable; /* a flag for each of weights[] */
+    const unsigned char *trainable; /* a flag for each of weights[]: it changes */
     const RtSlot *slots;
     int slot_count;
     RtPrepare *prepare_train, *prepare_evaluate;

@@ -135,7 +135,7 @@ static bool check_step(const Check *c, size_t total)
     for (int i = 0; i < MODEL.weight_count; i++) {
         const real *gradient = gradients + (start_of(c, i) - c->weights);
         if (c->phase->trainable[i]) {
-            ok = check_weight(c, i, gradient) && ok;
+            if (!MODEL.weights[i].is_statistic) ok = check_weight(c, i, gradient) && ok;
             continue;
         }
         for (int k = 0; k < weight_count(&MODEL.weights[i]); k++)

@@ -163,7 +163,7 @@ void make_slots(Model *m, Phase *phase)
     phase->slot_count = 0;
     for (int i = 0; i < m->weight_count; i++) {
         Weight *w = m->weights[i];
-        for (int s = 0; s < each && !phase->frozen[w->layer->index]; s++)
+        for (int s = 0; s < each && trains(phase, w); s++)
             phase->slots[phase->slot_count++] = (Slot){
                 .name = names[s],
                 .id = format("%s_%s_%s", phase->name, w->id, names[s]),

@@ -36,6 +36,7 @@ LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy,
           "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
           "mean_squared_error": keras.losses.MeanSquaredError,
           "mse": keras.losses.MeanSquaredError}
+WEIGHTS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 CONVOLUTIONS = {"VGG16": (2, 2, 3, 3, 3), "VGG19": (2, 2, 4, 4, 4)}
 
 
@@ -192,7 +193,7 @@ class Net:
         self.layers = made
         self.weights = {f"{layer.name}/{weight.name}": weight
                         for layer in made for weight in layer.weights
-                        if weight.name in ("kernel", "bias")}
+                        if weight.name in WEIGHTS}
 
     def assign(self, values):
         for name, weight in self.weights.items():

@@ -59,6 +59,7 @@ def by_keras(spec, precision="float32", noise=None):
         result = {("output", ""): net.predict(x)}
         net.start("grad")
         result |= {("gradient", name): value for name, value in net.first_gradients(x, y).items()}
+        net.assign(initial)
         net.start("train")
         result["loss", ""] = np.array(net.train(x, y, record.STEPS))
         result |= {("final", name): value for name, value in net.values().items()}

@@ -60,7 +60,8 @@ def make_labels(loss, shape, random):
 
 
 def make_weights(net, random):
-    """Like GlorotUniform in size, but normal, and with biases that are not zero."""
+    """Like GlorotUniform in size, but normal, and with biases that are not zero; what multiplies or
+    divides is near 1."""
     made = {}
     for name, weight in net.weights.items():
         shape = weight.shape
@@ -68,6 +69,8 @@ def make_weights(net, random):
         made[name] = (random.normal(size=shape) * np.sqrt(2 / fans)).astype(np.float32)
         if is_sparse(net.spec):
             made[name][np.abs(made[name]) < 0.05] = 0
+        if name.endswith(("/gamma", "/moving_variance")):
+            made[name] += 1
     return made
 
 
@@ -210,6 +213,7 @@ def record(spec):
         net.start("grad")
         for name, value in net.first_gradients(x, y, compiled=True).items():
             sample(recording, "gradient/" + name, value)
+        net.assign(initial)  # batch statistics have moved
         net.start("train")
         recording["loss"] = np.array(net.train(x, y, STEPS, compiled=True))
         for name, value in net.values().items():

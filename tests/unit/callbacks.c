@@ -53,7 +53,7 @@ typedef struct {
 } Fit;
 
 static const RtLayer layer = {"w", "Dense", -1, 2, {0, 1}, 1, 0, 1};
-static const RtWeight weight = {"w/kernel", 0, 1, {1}, 0, RT_INIT_ZEROS, 1, 1};
+static const RtWeight weight = {"w/kernel", 0, 1, {1}, 0, RT_INIT_ZEROS, 1, 1, 0};
 static const unsigned char trainable[] = {1};
 static const RtMetric metrics[] = {{.name = "accuracy", .kind = RT_BINARY_ACCURACY}};
 

@@ -22,14 +22,14 @@ static const RtLayer layers[] = {
     {"out", "Dense", -1, 2, {0, 2}, 6, 6, 2},
 };
 static const RtWeight weights[WEIGHTS] = {
-    {"block1_conv1/kernel", 2, 4, {1, 1, 3, 3}, 0, RT_INIT_GLOROT_UNIFORM, 3, 3},
-    {"block1_conv1/bias", 2, 1, {3}, 128, RT_INIT_ZEROS, 1, 1},
-    {"block1_conv2/kernel", 3, 4, {1, 1, 3, 3}, 192, RT_INIT_GLOROT_UNIFORM, 3, 3},
-    {"block1_conv2/bias", 3, 1, {3}, 320, RT_INIT_ZEROS, 1, 1},
-    {"fc/kernel", 6, 2, {3, 2}, 384, RT_INIT_GLOROT_UNIFORM, 3, 2},
-    {"fc/bias", 6, 1, {2}, 448, RT_INIT_ONES, 1, 1},
-    {"out/kernel", 8, 2, {2, 2}, 512, RT_INIT_GLOROT_UNIFORM, 2, 2},
-    {"out/bias", 8, 1, {2}, 576, RT_INIT_ZEROS, 1, 1},
+    {"block1_conv1/kernel", 2, 4, {1, 1, 3, 3}, 0, RT_INIT_GLOROT_UNIFORM, 3, 3, 0},
+    {"block1_conv1/bias", 2, 1, {3}, 128, RT_INIT_ZEROS, 1, 1, 0},
+    {"block1_conv2/kernel", 3, 4, {1, 1, 3, 3}, 192, RT_INIT_GLOROT_UNIFORM, 3, 3, 0},
+    {"block1_conv2/bias", 3, 1, {3}, 320, RT_INIT_ZEROS, 1, 1, 0},
+    {"fc/kernel", 6, 2, {3, 2}, 384, RT_INIT_GLOROT_UNIFORM, 3, 2, 0},
+    {"fc/bias", 6, 1, {2}, 448, RT_INIT_ONES, 1, 1, 0},
+    {"out/kernel", 8, 2, {2, 2}, 512, RT_INIT_GLOROT_UNIFORM, 2, 2, 0},
+    {"out/bias", 8, 1, {2}, 576, RT_INIT_ZEROS, 1, 1, 0},
 };
 static const char *const official[] = {"block1_conv1", "block1_conv2", "block2_conv1", "fc1"};
 static const RtBase base = {"vgg16",

@@ -125,8 +125,8 @@ static const RtLayer toy_layers[] = {
     {"out", "Dense", -1, 2, {0, 2}, 98, 0, 2},
 };
 static const RtWeight toy_weights[] = {
-    {"out/kernel", 2, 2, {48, 2}, TOY_KERNEL, RT_INIT_GLOROT_UNIFORM, 48, 2},
-    {"out/bias", 2, 1, {2}, TOY_BIAS, RT_INIT_ZEROS, 0, 0},
+    {"out/kernel", 2, 2, {48, 2}, TOY_KERNEL, RT_INIT_GLOROT_UNIFORM, 48, 2, 0},
+    {"out/bias", 2, 1, {2}, TOY_BIAS, RT_INIT_ZEROS, 0, 0, 0},
 };
 static const RtSlot toy_slots[] = {{"momentum", 0, TOY_V_KERNEL}, {"momentum", 1, TOY_V_BIAS}};
 static const RtMetric toy_metrics[] = {{.name = "accuracy", .kind = RT_CATEGORICAL_ACCURACY}};

@@ -425,8 +425,8 @@ enum { LARGE = 128 * 256 };
 
 static const RtLayer large_layers[] = {{"fc", "Dense", -1, 2, {0, 256}, LARGE + 256, 0, 2}};
 static const RtWeight large_weights[] = {
-    {"fc/kernel", 0, 2, {128, 256}, 0, RT_INIT_ZEROS, 0, 0},
-    {"fc/bias", 0, 1, {256}, LARGE * sizeof(real), RT_INIT_ZEROS, 0, 0}};
+    {"fc/kernel", 0, 2, {128, 256}, 0, RT_INIT_ZEROS, 0, 0, 0},
+    {"fc/bias", 0, 1, {256}, LARGE * sizeof(real), RT_INIT_ZEROS, 0, 0, 0}};
 static const RtModel large_model = {.name = "large",
                                     .layers = large_layers,
                                     .layer_count = 1,
