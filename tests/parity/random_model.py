@@ -75,6 +75,7 @@ class Maker:
         return self.pick({"type": "Activation", "activation": self.pick(*ACTIVATIONS)},
                          {"type": "ReLU", "max_value": 1.5, "negative_slope": 0.1},
                          {"type": "ReLU"}, {"type": "Dropout", "rate": 0.0}, {"type": "Softmax"},
+                         {"type": "BatchNormalization", "momentum": 0.8, "scale": self.chance(0.5)},
                          {"type": "Rescaling", "scale": 0.5, "offset": 0.25})
 
     def body(self):
