@@ -290,6 +290,14 @@ static void test_summary(void **state)
     assert_says(result.out,
                 " Trainable params: 98 (392.00 B)\n Non-trainable params: 0 (0.00 B)\n");
     free_result(&result);
+    RtModel model = toy_model;
+    RtWeight weights[] = {toy_model.weights[0], toy_model.weights[1]};
+    weights[1].is_statistic = 1;
+    model.weights = weights;
+    result = run_model(&model, RT_OK, "summary");
+    assert_says(result.out,
+                " Trainable params: 96 (384.00 B)\n Non-trainable params: 2 (8.00 B)\n");
+    free_result(&result);
 }
 
 static void test_bench(void **state)
