@@ -51,6 +51,15 @@ def flat():
     return fill(keras.Sequential([keras.Input((2, 2, 3))] + base_layers() + head_layers()))
 
 
+def normed():
+    """For tests/unit/batch_norm.c. A file's order is its own: moving averages go behind the rest."""
+    model = keras.Sequential([keras.Input((3,)), layers.BatchNormalization(scale=False, name="bare"),
+                              layers.Dense(2, name="out"), layers.BatchNormalization(name="norm")])
+    for i, weight in enumerate(w for layer in model.layers for w in layer.weights):
+        weight.assign((100 * i + numpy.arange(weight.shape.num_elements())).reshape(weight.shape))
+    return model
+
+
 def strip_names(old, new):
     """As Keras before 3.10 wrote it."""
     shutil.copy(old, new)
@@ -66,5 +75,7 @@ nested().save_weights("nested.weights.h5")
 flat().save("sequential.h5")
 flat().save_weights("sequential.weights.h5")
 fill(functional(base_layers(), "vgg16")).save_weights("base.weights.h5")
+normed().save("batch_norm.h5")
+normed().save_weights("batch_norm.weights.h5")
 for kind in ("nested", "sequential", "base"):
     strip_names(kind + ".weights.h5", kind + "_unnamed.weights.h5")
