@@ -199,9 +199,10 @@ refused memory 6 'huge needs' 'MiB are available' -- ./huge bench
 
 # ---- The same bits -------------------------------------------------------------------------------
 
-# bits THREADS LEVEL: checksum of the weights after both phases.
+# bits THREADS LEVEL: checksum of the weights after both phases; no features of another training.
 bits() {
-    TLC_LEVEL=$2 ./small train --data data --out bits --fresh --quiet --threads "$1" --seed 5 >out 2>err &&
+    TLC_LEVEL=$2 ./small train --data data --out bits --fresh --quiet --threads "$1" --seed 5 \
+        --cache memory >out 2>err &&
         cksum <bits/last.safetensors
 }
 
