@@ -2,7 +2,6 @@
  * the budget, else in files if reading these is far cheaper than decoding. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "cache.h"
 #include "data.h"
@@ -20,18 +19,9 @@ size_t rt_pictures_bytes(const RtModel *model, const RtData *data)
     return data->paths ? data->count * rt_pictures_row_bytes(model) : 0;
 }
 
-static double file_bytes(const RtData *data)
-{
-    double bytes = 0;
-    struct stat info;
-    for (size_t i = 0; i < data->count; i++)
-        if (stat(data->paths[i], &info) == 0) bytes += (double)info.st_size;
-    return bytes;
-}
-
 static bool pays_on_disk(const RtData *data, size_t bytes)
 {
-    return file_bytes(data) / DECODED_A_SECOND > PAYS * (double)bytes / BYTES_A_SECOND;
+    return (double)rt_file_bytes(data) / DECODED_A_SECOND > PAYS * (double)bytes / BYTES_A_SECOND;
 }
 
 RtPlace rt_pictures_place(const RtModel *model, const RtData *data, RtCacheMode mode, int epochs,
